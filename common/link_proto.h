@@ -1,0 +1,109 @@
+/* link_proto: the contract between the edge and control, spoken over one Unix socket.
+ *
+ * What it is: how a frame looks and what each kind means. What it is not: the sockets (edge:
+ * report/link.c, control: link.c). Owner of memory: the caller; decoding copies nothing.
+ * Thread: any. Bounds: LINK_FRAME_BYTES_MAX a frame, checked on the header before the body is read;
+ * neither side trusts the other's lengths.
+ *
+ * A frame, little endian:
+ *      0  u32  frame_bytes   header + json + raw
+ *      4  u8   type          enum link_type
+ *      5  u8 0, u16 0        reserved, must be zero
+ *      8  u64  id            meaning depends on type
+ *     16  u32  json_bytes    one JSON object, UTF-8 (may be 0 where noted)
+ *     20  u32  raw_bytes     bytes that are not JSON: HTTP bodies, metrics text, audio
+ *     24  json, then raw     frame_bytes == 24 + json_bytes + raw_bytes, or the link is closed
+ *
+ * The edge connects and says HELLO first; control answers HELLO or closes with one that has
+ * "error". Both reconnect for ever. Unknown type: counted and skipped. Unknown version: refused.
+ *
+ * type      from     id                json                                    raw
+ * HELLO     both     version           {"role":"edge"|"control","name":..,     -
+ *                                       "run":uuid of this process' life,
+ *                                       "cores":N (edge), "error":.. (refusal)}
+ * REQUEST   edge     edge's number     {"kind":"http"|"admit"|"metrics", ..,   http: body
+ *                                       "deadline_ms": time left}
+ * RESPONSE  control  the request's     {"status":int, "headers":{..}, ..}      http: body
+ * EVENT     edge     event's number,   {"kind":.., "call":uuid, "seq":n,       -
+ *                    1,2,3.. per run    "at_ms":unix ms, "organization":uuid, ..}
+ * ACK       control  event's number    -                                       -
+ * ORDER     control  control's number  {"kind":"prepare"|"hangup"|"drain".. }  -
+ * RESULT    edge     the order's       {"ok":bool, "error":..}                 -
+ *
+ * A REQUEST not answered when deadline_ms has passed is answered by the edge itself (503, or the
+ * soft TwiML); a late RESPONSE is dropped. An EVENT is kept by the edge until its ACK, which
+ * control sends only after commit, and is sent again after a reconnect; control stores each (call,
+ * seq) once and acknowledges doubles. An ORDER is not repeated; its sender decides on a missing
+ * RESULT.
+ *
+ * REQUEST "http": {"kind":"http","method":"POST","target":"/path?query as received",
+ *    "peer":"198.51.100.7","headers":{"lower-case-name":"value",..},"deadline_ms":8000}, raw =
+ * body. Passed on headers: host, content-type, authorization, x-twilio-signature,
+ *    i-twilio-idempotency-token, user-agent, accept, origin, cookie, x-retell-signature.
+ *    RESPONSE {"status":200,"headers":{"content-type":"text/xml"}}, raw = body.
+ * REQUEST "admit" (a stream arrived whose ticket this edge was not told about):
+ *    {"kind":"admit","ticket":"..","signature":"X-Twilio-Signature value or empty"}
+ *    RESPONSE {"status":200,"plan":{..as in prepare..}} or {"status":403,"error":"why"}.
+ * REQUEST "metrics": RESPONSE {"status":200}, raw = Prometheus text.
+ *
+ * ORDER "prepare": {"kind":"prepare","plan":{
+ *    "call":uuid (conversation id), "organization":uuid, "call_sid":"CA..", "account_sid":"AC..",
+ *    "ticket":"..",  "expires_at_ms":unix ms, "home_core":n,
+ *    "signatures":[every X-Twilio-Signature value that is right for this stream's URL],
+ *    "duration_max_s":3600,
+ *    "ai":{"backend":"openai_realtime","url":"wss://host/v1/realtime?model=..","key":"..",
+ *          "format":"pcmu"|"pcm","model":..,"voice":..,"instructions":..,"greeting":"" or text,
+ *          "transcription_model":..,"language":.., "tools":[function objects]}}}
+ *    Secrets in it (key) are wiped by the edge when the AI leg is up or the plan dies.
+ * ORDER "hangup": {"kind":"hangup","call":uuid,"reason":"name from end.def"}
+ * ORDER "drain":  {"kind":"drain"}
+ *
+ * EVENT kinds (all with call, organization, seq, at_ms):
+ *    "started"   {"call_sid","stream_sid","account_sid","media_format":{..},"parameters":{..}}
+ *    "ai_ready"  {"session_id","dial_ms"}          AI session configured
+ *    "message"   {"role":"user"|"assistant","item_id","text","interrupted":bool,
+ *                 "audio_ms","heard_ms"}           one finished utterance of either side
+ *    "barge_in"  {"item_id","audio_end_ms","audio_ms"}
+ *    "dtmf"      {"digit"}
+ *    "tool_call" {"call_id","name","arguments"}    recorded
+ *    "usage"     {"response_id","status","usage":{..as the backend sent it..}}
+ *    "ended"     {"reason","duration_ms","figures":{..}}   exactly one per call, last seq */
+#ifndef RINGBRIDGE_COMMON_LINK_PROTO_H
+#define RINGBRIDGE_COMMON_LINK_PROTO_H
+
+#include "common/span.h"
+
+#define LINK_VERSION         1
+#define LINK_HEADER_BYTES    24
+#define LINK_FRAME_BYTES_MAX (1u << 20)
+
+enum link_type {
+    LINK_HELLO = 1,
+    LINK_REQUEST,
+    LINK_RESPONSE,
+    LINK_EVENT,
+    LINK_ACK,
+    LINK_ORDER,
+    LINK_RESULT,
+    LINK_TYPE_COUNT
+};
+
+struct link_frame {
+    uint8_t type; /* enum link_type; may be unknown to us */
+    uint64_t id;
+    struct span json; /* into the decoder's input */
+    struct span raw;
+};
+
+enum link_decode { LINK_DONE, LINK_MORE, LINK_BAD };
+
+/* Takes one frame from the front of input. DONE: *frame points into input, *used says how many
+ * bytes to drop. MORE: nothing touched; *used is the whole frame's size if its header is known,
+ * else 0. BAD: the peer is broken, close the link. Never reads past input. */
+enum link_decode link_decode(struct span input, struct link_frame *frame, size_t *used);
+
+/* Writes the 24 header bytes. json_bytes + raw_bytes must fit LINK_FRAME_BYTES_MAX (assert). */
+void link_encode_header(uint8_t header[LINK_HEADER_BYTES], enum link_type type, uint64_t id,
+                        size_t json_bytes, size_t raw_bytes);
+
+#endif

@@ -1,0 +1,200 @@
+/* io, conn: a core's sockets. One conn is one TCP connection, with or without TLS, that speaks
+ * HTTP/1.1 and then perhaps WebSocket; it yields whole messages and takes whole frames.
+ *
+ * What it is: receive, decrypt, cut into messages; compose, encrypt, send; deadlines of its
+ * protocol phases; an orderly end. What it is not: what a message means (edge/call). Messages are
+ * pulled with conn_next, so this layer knows nobody above it. Owner: struct io has every conn in a
+ * slab; a conn is named by a reference (slot and generation), and a pointer to it is good within
+ * one turn only. Receive buffers go back to the kernel within the turn. Send blocks belong to the
+ * kernel until their completion. The end of a socket: ENDING, cancel what is in flight, wait until
+ * the ledger is empty, close, free at the turn's end, bump the generation. Nobody closes until all
+ * ops are home. Thread: the core's, except conn_parcel_free. Bounds: limits.h. */
+#ifndef RINGBRIDGE_EDGE_IO_CONN_H
+#define RINGBRIDGE_EDGE_IO_CONN_H
+
+#include "common/mail.h"
+#include "edge/io/ring.h"
+#include "edge/io/tls.h"
+#include "edge/io/wheel.h"
+#include "edge/report/metrics.h"
+#include "edge/wire/http.h"
+#include "edge/wire/ws.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+struct io;
+struct conn;
+
+struct io_config {
+    unsigned core;
+    unsigned conns_max;            /* 0: CONNS_MAX; small in tests */
+    unsigned ring_entries;         /* 0: RING_ENTRIES */
+    unsigned receive_buffers;      /* 0: RECEIVE_BUFFERS */
+    struct tls_server *tls_server; /* NULL: no TLS listener; borrowed */
+    struct tls_client *tls_client; /* borrowed */
+    struct metrics *metrics;       /* borrowed */
+    int doorbell; /* eventfd to watch, -1: none; its ringing comes out as OP_WAKE */
+};
+
+/* Sets up ring, buffers, slab and wheel. NULL with a sentence in error (io_uring forbidden,
+ * memory...). */
+struct io *io_open(const struct io_config *config, char *error, size_t room);
+
+/* Every conn is aborted and waited for; then all is freed. */
+void io_close(struct io *io);
+
+/* Listens with SO_REUSEPORT (each core its own socket on the same address) and arms a multishot
+ * accept. tls: connections start with a handshake. False with a sentence in error. */
+bool io_listen(struct io *io, const struct sockaddr *address, socklen_t address_bytes, bool tls,
+               char *error, size_t room);
+
+/* Stops accepting (drain). Running connections go on. */
+void io_stop_listening(struct io *io);
+
+/* ---- the turn, in the order core.c calls it ---- */
+
+/* Flushes what was prepared and waits for a completion, the wheel's next deadline or at most
+ * wait_ms; then moves the clock and the wheel. One system call. */
+void io_wait(struct io *io, unsigned wait_ms);
+
+/* Monotonic time of this turn. One reading per turn; all deadlines use it. */
+uint64_t io_now_ms(const struct io *io);
+uint64_t io_now_ns(const struct io *io);
+
+struct io_done {
+    enum op op;
+    struct conn *conn; /* NULL for OP_WAKE, and for completions that io settled itself */
+    int result;
+    uint32_t flags;
+};
+
+/* Takes the next completion. io has already cleared the ledger bit, found the conn and, for
+ * OP_ACCEPT, made one. False: none left. Bounded by what was there when io_wait returned. */
+bool io_next(struct io *io, struct io_done *done);
+
+/* What the completion means to its conn; afterwards pull conn_next until it says no. */
+void conn_accepted(struct io *io, const struct io_done *done);
+void conn_connected(struct io *io, const struct io_done *done);
+void conn_received(struct io *io, const struct io_done *done);
+void conn_sent(struct io *io, const struct io_done *done);
+
+/* The wheel of this core; conns use timers of kind TIMER_CONN, the layer above its own kinds. */
+#define TIMER_CONN 1
+struct wheel *io_wheel(struct io *io);
+
+/* A timer of kind TIMER_CONN is due. Returns its conn (pull conn_next), or NULL when it is gone. */
+struct conn *conn_expired(struct io *io, const struct timer *timer);
+
+/* Queues all sends and re-arms receives of this turn, frees what has ended. Last in the turn. */
+void io_flush(struct io *io);
+
+/* ---- messages ---- */
+
+enum message_kind {
+    MESSAGE_REQUEST, /* server: a whole HTTP request; answer with conn_respond, conn_upgrade or
+                        conn_refuse */
+    MESSAGE_OPEN,    /* client: TCP, TLS and the WebSocket upgrade are done */
+    MESSAGE_TEXT,
+    MESSAGE_BINARY,
+    MESSAGE_END /* the last one: the connection is over. fault says why, close_code what the peer
+                   said */
+};
+
+struct message {
+    enum message_kind kind;
+    struct span body; /* REQUEST: body; TEXT, BINARY: payload; END: the peer's close reason */
+    const struct http_head *head; /* REQUEST only */
+    enum fault fault;     /* END only; FAULT_ws_closed and FAULT_peer_closed are the orderly ends */
+    uint16_t close_code;  /* END only; 0: the peer sent none */
+    unsigned http_status; /* END after upgrade_refused: what the server answered */
+};
+
+/* Pulls the next message. Spans are good until the next conn_next of this core. Pings are answered
+ * inside. After a REQUEST no further request is yielded before it was answered. After END, never
+ * again true. */
+bool conn_next(struct io *io, struct conn *conn, struct message *message);
+
+/* ---- who it belongs to ---- */
+
+uint64_t conn_ref(const struct conn *conn);
+struct conn *conn_find(struct io *io, uint64_t ref); /* NULL when it is gone */
+void conn_own(struct conn *conn, uint32_t leg,
+              uint64_t owner); /* 0, 0 at first; meaning is the caller's */
+uint32_t conn_leg(const struct conn *conn);
+uint64_t conn_owner(const struct conn *conn);
+/* Peer's address as text, for logs and control. */
+void conn_peer(const struct conn *conn, char text[INET6_ADDRSTRLEN]);
+
+/* ---- speaking ---- */
+
+/* Answers the request at hand. extra: further header lines, each with CRLF, or "". Content-Length,
+ * Date-less fixed headers and Connection are added here. Closes afterwards if the request or
+ * close_after says so. */
+void conn_respond(struct io *io, struct conn *conn, unsigned status, const char *content_type,
+                  const char *extra, struct span body, bool close_after);
+
+/* Answers the request at hand with a fault's status and sentence (text/plain), counts it, closes.
+ */
+void conn_refuse(struct io *io, struct conn *conn, enum fault fault);
+
+/* Accepts the upgrade at hand: 101, and from here on WebSocket messages of at most
+ * message_bytes_max. */
+void conn_upgrade(struct io *io, struct conn *conn, size_t message_bytes_max);
+
+struct dial {
+    struct sockaddr_storage address;
+    socklen_t address_bytes;
+    const char *host; /* for SNI, certificate and Host; copied */
+    uint16_t port;
+    bool tls;
+    const char *target; /* copied */
+    const char
+        *headers; /* further lines with CRLF each, secrets allowed: wiped when sent; copied */
+    size_t message_bytes_max;
+    uint32_t leg;
+    uint64_t owner;
+};
+
+/* Dials, secures and upgrades; MESSAGE_OPEN or MESSAGE_END follows. NULL when no slot is free. */
+struct conn *conn_dial(struct io *io, const struct dial *dial);
+
+/* Composes one text frame of exactly payload_bytes: the caller fills the returned memory, then
+ * calls conn_frame_end before anything else of this core's io. NULL when the send queue would pass
+ * SEND_QUEUE_BYTES_MAX or memory is out, or the conn is ending: nothing was queued, the caller's
+ * policy decides. */
+uint8_t *conn_frame_begin(struct io *io, struct conn *conn, size_t payload_bytes);
+void conn_frame_end(struct io *io, struct conn *conn, size_t payload_bytes);
+
+/* begin, copy, end. */
+bool conn_send_text(struct io *io, struct conn *conn, struct span text);
+
+/* Bytes queued and not yet taken by the kernel. */
+size_t conn_queued_bytes(const struct conn *conn);
+
+/* Ends it in order: queued bytes, close frame with the fault's code (1000 for FAULT_NONE) and
+ * sentence, close handshake, TLS close_notify, FIN; each bounded by WS_CLOSE_MS. The owner has let
+ * go: no further message comes, not even END. */
+void conn_close(struct io *io, struct conn *conn, enum fault fault);
+
+/* Ends it now. The owner has let go. */
+void conn_abort(struct io *io, struct conn *conn);
+
+/* ---- moving a connection to another core ---- */
+
+/* Gives the conn, with the request at hand and all bytes read so far, to another core: when every
+ * op is home a letter {kind, content = struct conn_parcel} goes to target. The owner has let go. If
+ * the mailbox is full the connection is refused with no_capacity. */
+void conn_hand_over(struct io *io, struct conn *conn, struct mail *target, uint32_t letter_kind);
+
+struct conn_parcel;
+/* Takes the parcel in (frees it). The request at hand is yielded again by conn_next. NULL when no
+ * slot is free: the connection is closed. */
+struct conn *conn_adopt(struct io *io, struct conn_parcel *parcel);
+/* For mail that nobody will read. Any thread. */
+void conn_parcel_free(struct conn_parcel *parcel);
+
+/* Memory that so many conns of this io take when open with TLS, for --plan. */
+size_t io_footprint_bytes(const struct io_config *config);
+
+#endif

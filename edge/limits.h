@@ -1,0 +1,65 @@
+/* limits: every bound of the edge, with its unit. Visible to all of edge/.
+ *
+ * A bound is checked before memory is taken and tested at n-1, n and n+1. What is a command-line
+ * choice has its default here. */
+#ifndef RINGBRIDGE_EDGE_LIMITS_H
+#define RINGBRIDGE_EDGE_LIMITS_H
+
+/* HTTP, from people we do not trust yet */
+#define HTTP_LINE_BYTES_MAX     8192
+#define HTTP_HEAD_BYTES_MAX     16384
+#define HTTP_FIELDS_MAX         64
+#define HTTP_BODY_BYTES_MAX     65536   /* webhooks */
+#define HTTP_API_BODY_BYTES_MAX 1000000 /* /api/ paths that are not Twilio's; fits a link frame */
+#define HTTP_RESPONSE_BYTES_MAX 262144
+#define HTTP_FIRST_BYTE_MS      5000
+#define HTTP_HEAD_MS            5000 /* whole head, from its first byte */
+#define HTTP_BODY_MS            10000
+#define HTTP_KEEP_ALIVE_MS      60000
+#define HTTP_CONTROL_MS         5000 /* what control gets to answer a webhook */
+#define TLS_HANDSHAKE_MS        5000
+#define CONNECT_MS              5000
+#define UPGRADE_MS              5000
+
+/* WebSocket */
+#define WS_CARRIER_MESSAGE_BYTES_MAX 65536
+#define WS_AI_MESSAGE_BYTES_MAX      1048576
+#define WS_FRAGMENTS_MAX             64
+#define WS_CONTROL_PER_SECOND_MAX    10
+#define WS_CLOSE_MS                  2000
+
+/* JSON in hot messages */
+#define JSON_DEPTH_MAX 32
+
+/* The stream and the call */
+#define STREAM_FIRST_MESSAGE_MS  5000  /* connected, then start, each */
+#define STREAM_SILENT_MS         10000 /* no media for so long: the carrier is gone */
+#define STREAM_PAYLOAD_BYTES_MAX 8192  /* decoded: about one second */
+#define STREAM_GAP_FILL_MS_MAX   5000  /* a larger jump of timestamps is an event, not silence */
+#define CALL_EARLY_BYTES_MAX                                                                       \
+    40000 /* caller audio kept until the AI is ready: 5 s, oldest dropped */
+#define CALL_READY_MS         10000 /* from dialling the AI to a configured session */
+#define CALL_ITEMS_MAX        8     /* AI items being played at once */
+#define CALL_MARKS_MAX        128   /* marks on their way */
+#define CALL_MARK_EVERY_MS    200   /* audio between two marks */
+#define CALL_TICKET_BYTES_MAX 128
+
+/* Send queues, per socket: the policy when full stands with the caller of conn_frame_begin */
+#define SEND_QUEUE_BYTES_MAX 1048576
+#define SEND_PROGRESS_MS     10000 /* no byte accepted for so long: peer_slow */
+
+/* One core's machinery */
+#define CORES_MAX            64
+#define RING_ENTRIES         4096
+#define RECEIVE_BUFFERS      4096 /* power of two */
+#define RECEIVE_BUFFER_BYTES 4096
+#define CONNS_MAX            16384 /* per core; 2 per call plus HTTP */
+#define CALLS_PER_CORE       4096  /* default of --max-calls, per core */
+#define INBOX_LETTERS        16384
+
+/* The link to control */
+#define LINK_EVENT_BYTES_MAX 65536        /* one event's JSON */
+#define LINK_STORE_BYTES_MAX (256u << 20) /* events waiting for control: beyond it no new calls */
+#define LINK_REQUESTS_MAX    4096         /* HTTP requests waiting for control */
+
+#endif

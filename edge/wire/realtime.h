@@ -1,0 +1,86 @@
+/* realtime: the OpenAI Realtime GA dialect, events to struct and back (OpenAI API reference,
+ * "Realtime server events" and "Realtime client events").
+ *
+ * What it is: hot and warm server events read by one scan in place, no allocation; client events
+ * written to exact lengths. Only session_update, a cold message, uses the JSON library and
+ * allocates. What it is not: the order of events (edge/call). The beta protocol is not spoken.
+ * Owner: spans point into the text; string spans are raw JSON content with escapes not undone, fit
+ * to be put between quotes again. Thread: any. Bounds: JSON_DEPTH_MAX; the text's length by ws. */
+#ifndef RINGBRIDGE_EDGE_WIRE_REALTIME_H
+#define RINGBRIDGE_EDGE_WIRE_REALTIME_H
+
+#include "common/fault.h"
+#include "common/span.h"
+
+enum realtime_kind {
+    REALTIME_OTHER,              /* not known or not needed: skip */
+    REALTIME_SESSION_CREATED,    /* session_id, expires_at_s */
+    REALTIME_SESSION_UPDATED,    /* session_id */
+    REALTIME_ERROR,              /* code, error_type, text (message), client_event_id */
+    REALTIME_SPEECH_STARTED,     /* item_id, audio_ms */
+    REALTIME_SPEECH_STOPPED,     /* item_id, audio_ms */
+    REALTIME_COMMITTED,          /* item_id */
+    REALTIME_RESPONSE_CREATED,   /* response_id */
+    REALTIME_RESPONSE_DONE,      /* response_id, status, usage, output */
+    REALTIME_ITEM_ADDED,         /* response.output_item.added: response_id, item_id, item_type */
+    REALTIME_AUDIO_DELTA,        /* response_id, item_id, content_index, audio (base64) */
+    REALTIME_AUDIO_DONE,         /* response_id, item_id, content_index */
+    REALTIME_AGENT_TEXT_DELTA,   /* response.output_audio_transcript.delta: item_id, text */
+    REALTIME_AGENT_TEXT_DONE,    /* ..._transcript.done: response_id, item_id, text */
+    REALTIME_CALLER_TEXT_DONE,   /* input_audio_transcription.completed: item_id, text */
+    REALTIME_CALLER_TEXT_FAILED, /* item_id, code, text */
+    REALTIME_TOOL_CALL           /* response.output_item.done with a completed function_call:
+                                    response_id, item_id, call_id, name, arguments */
+};
+
+struct realtime_event {
+    enum realtime_kind kind;
+    struct span response_id, item_id, session_id, client_event_id;
+    struct span item_type;
+    struct span audio;
+    struct span text;
+    struct span code, error_type;
+    struct span status;
+    struct span status_reason; /* response.status_details.reason, when there */
+    struct span usage;         /* raw JSON object, or empty */
+    struct span call_id, name, arguments;
+    uint32_t content_index;
+    uint64_t audio_ms;
+    int64_t expires_at_s;
+};
+
+/* Reads one event. Beta spellings of the audio events are not accepted (they are OTHER). A fault is
+ * json_* or ai_event (a known type without what it must have). */
+enum fault realtime_read(struct span text, struct realtime_event *event);
+
+/* What a session is configured with; NUL-terminated UTF-8, NULL or "" where not wanted. */
+struct realtime_session {
+    const char *model, *instructions, *voice, *transcription_model, *language;
+    const char *tools_json; /* array text, or NULL */
+    const char *format;     /* "audio/pcmu" or "audio/pcm" */
+    unsigned silence_ms;    /* server VAD silence_duration_ms; 0: 500 */
+};
+
+/* session.update in its whole GA shape. Returns malloc'ed text of *bytes, or NULL when memory is
+ * out or a text is not UTF-8. */
+char *realtime_session_update(const struct realtime_session *session, size_t *bytes);
+
+/* Greeting: a malloc'ed conversation.item.create that asks for it, to be followed by
+ * realtime_response_create. */
+char *realtime_greeting(const char *greeting, size_t *bytes);
+
+/* input_audio_buffer.append around base64 text written by the caller at the returned place. */
+size_t realtime_append_bytes(size_t audio_text_bytes);
+uint8_t *realtime_append_write(uint8_t *out, size_t audio_text_bytes);
+
+/* conversation.item.truncate: writes at most REALTIME_TRUNCATE_BYTES_MAX + item_id.bytes bytes and
+ * returns how many. */
+#define REALTIME_TRUNCATE_BYTES_MAX 160
+size_t realtime_truncate_write(uint8_t *out, struct span item_id, uint32_t content_index,
+                               uint64_t audio_end_ms);
+
+/* Whole constant messages. */
+extern const struct span realtime_response_create;
+extern const struct span realtime_response_cancel;
+
+#endif
