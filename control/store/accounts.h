@@ -1,0 +1,35 @@
+/* accounts: sealed credentials of organisations, found by the carrier's account.
+ *
+ * A sub-account signs its webhooks with its own token, so the token is chosen by AccountSid; that
+ * the account may speak for the organisation of the call is checked again by the SQL functions of
+ * calls.h. Thread: the owner of db. */
+#ifndef RINGBRIDGE_CONTROL_STORE_ACCOUNTS_H
+#define RINGBRIDGE_CONTROL_STORE_ACCOUNTS_H
+
+#include "control/db.h"
+#include "control/seal.h"
+
+#define ACCOUNTS_TOKENS_MAX 4
+
+/* Secrets in the clear: wipe with accounts_wipe. */
+struct accounts_tokens {
+    int count; /* 0: the account is unknown here; try the installation's own */
+    char token[ACCOUNTS_TOKENS_MAX][128]; /* the current one first, then the previous one */
+};
+
+/* The auth tokens of an account, opened. A token that does not open (wrong secret key) is left out
+ * and unopened counts it. */
+enum db_result accounts_tokens(struct db *db, const struct seal *seal, const char *account_sid,
+                               struct accounts_tokens *tokens, int *unopened);
+void accounts_wipe(struct accounts_tokens *tokens);
+
+/* For the command line. kind: "twilio" (account: AccountSid, secret: auth token) or "openai"
+ * (account: "", secret: API key). Adding again makes the old secret the previous one. */
+enum db_result accounts_put(struct db *db, const struct seal *seal, const char *organization,
+                            const char *kind, const char *account, struct span secret);
+enum db_result accounts_remove(struct db *db, const char *organization, const char *kind,
+                               const char *account, bool *removed);
+/* Columns: organisation name, kind, account, updated (text), has previous. No secrets. */
+enum db_result accounts_list(struct db *db, const char *organization, struct db_rows **rows);
+
+#endif

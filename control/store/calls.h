@@ -1,0 +1,119 @@
+/* calls: the life of one phone call in the database, as webhooks and the edge tell it.
+ *
+ * What it is: the few questions asked on request paths, each ONE round trip to a SQL function of
+ * sql/0002 that finds the organisation itself, because none is known yet. What it is not: reading
+ * calls for people (records.h) or the edge's events (events.h).
+ *
+ * Every fact lands in the append-only ledger call_events, once; the row in conversations is a pure
+ * function of the ledger, so any order and any repetition of webhooks and events gives one result.
+ * All texts in are NUL-terminated and may be NULL or empty where the carrier sent nothing; they
+ * are untrusted and never an SQL error. Texts out live until the result is freed.
+ * Thread: the owner of db. */
+#ifndef RINGBRIDGE_CONTROL_STORE_CALLS_H
+#define RINGBRIDGE_CONTROL_STORE_CALLS_H
+
+#include "control/db.h"
+#include "control/seal.h"
+
+#define CALLS_UUID_TEXT 37 /* with NUL */
+
+/* Whose call is it? */
+enum calls_found {
+    CALLS_FOUND,          /* the organisation is known; conversation and organization are set */
+    CALLS_UNKNOWN_NUMBER, /* no organisation has this number (or it is switched off) */
+    CALLS_UNKNOWN_CALL,   /* no conversation has this CallSid, and none can be made from the rest */
+    CALLS_WRONG_ACCOUNT,  /* the account that signed belongs to another organisation: refuse */
+    CALLS_INVALID         /* CallSid, AccountSid or CallStatus is not one: refuse */
+};
+
+const char *calls_found_name(enum calls_found found); /* "found", ...; a metric label */
+
+/* One webhook's standard parameters, as Twilio names them. */
+struct calls_webhook {
+    const char *account_sid, *call_sid;
+    const char *from, *to;
+    const char *direction;         /* "inbound", "outbound-api", ... */
+    const char *status;            /* CallStatus; "answered" is taken for "in-progress" */
+    int64_t sequence_number;       /* SequenceNumber, -1: none */
+    const char *timestamp;         /* Timestamp as sent, RFC 2822 or ISO 8601; NULL: now */
+    int64_t duration_s;            /* CallDuration, -1: none */
+    int64_t sip_response_code;     /* SipResponseCode, -1: none */
+    const char *idempotency_token; /* I-Twilio-Idempotency-Token; kept, not believed */
+    const char *parameters_json;   /* every form field as one JSON object of strings, or NULL */
+};
+
+/* What an answered call needs: TwiML and the prepare order. */
+struct calls_incoming {
+    enum calls_found found;
+    bool created; /* false: this CallSid was known already (a retry); same answer again */
+    char conversation[CALLS_UUID_TEXT], organization[CALLS_UUID_TEXT];
+    const char *organization_name;
+    const char *call_status; /* as recorded now: a retry may find the call already over */
+    bool configured;         /* false: the built-in default configuration answers */
+    const char *ai_backend, *model, *voice, *instructions, *greeting, *audio_format;
+    const char *language, *transcription_model; /* may be "" */
+    const char *tools_json;                     /* a JSON array */
+    const char *settings_json;                  /* a JSON object */
+    uint32_t duration_max_s;
+    char *ai_key; /* the organisation's own AI key, opened; NULL: use the installation's */
+    struct db_rows *rows;
+};
+
+/* Finds the organisation of webhook->to, its configuration, and creates or finds the conversation.
+ * seal opens the organisation's AI key. With DB_OK look at found first; then calls_incoming_free in
+ * any case. */
+enum db_result calls_incoming(struct db *db, const struct seal *seal,
+                              const struct calls_webhook *webhook, struct calls_incoming *incoming);
+void calls_incoming_free(struct calls_incoming *incoming); /* wipes the key */
+
+/* What became of a webhook that reports something. */
+struct calls_taken {
+    enum calls_found found;
+    bool stored; /* false: this fact was on record already */
+    char conversation[CALLS_UUID_TEXT], organization[CALLS_UUID_TEXT];
+    char call_status[16]; /* of the record now */
+    bool over;            /* the record's status is a terminal one */
+};
+
+/* Applies a call status callback. A call that never asked for TwiML gets its row here. */
+enum db_result calls_status(struct db *db, const struct calls_webhook *webhook,
+                            struct calls_taken *taken);
+
+/* Notes a <Stream> status callback: event is StreamEvent ("stream-started", "stream-stopped",
+ * "stream-error"), error is StreamError or NULL. */
+enum db_result calls_stream_status(struct db *db, const struct calls_webhook *webhook,
+                                   const char *stream_sid, const char *event, const char *error,
+                                   struct calls_taken *taken);
+
+/* The stream is over and Twilio asks what to do next. */
+struct calls_next {
+    enum calls_found found;
+    char conversation[CALLS_UUID_TEXT], organization[CALLS_UUID_TEXT];
+    char step[16];         /* "hangup" (the default), "dial", "record", "say" */
+    const char *step_json; /* the whole note of the next step, a JSON object */
+    char ended_reason[40]; /* of end.def, as far as the edge has reported; "" otherwise */
+    struct db_rows *rows;
+};
+enum db_result calls_after_stream(struct db *db, const struct calls_webhook *webhook,
+                                  struct calls_next *next);
+void calls_next_free(struct calls_next *next);
+
+enum calls_ticket { CALLS_TICKET_FIRST, CALLS_TICKET_USED, CALLS_TICKET_UNKNOWN_CALL };
+
+/* Uses up a ticket whose MAC and expiry the caller has verified. The nonce is remembered until
+ * expires_at_ms; the second use, on any control, is CALLS_TICKET_USED. */
+enum db_result calls_use_ticket(struct db *db, const char *organization, const char *conversation,
+                                struct span nonce, int64_t expires_at_ms,
+                                enum calls_ticket *ticket);
+
+/* The plan of a call again, for an "admit" from an edge that was not told: as calls_incoming, by
+ * the ticket's ids. found is CALLS_UNKNOWN_CALL when there is no such call or it is over. call_sid
+ * and account_sid are written too. */
+struct calls_plan {
+    struct calls_incoming incoming;
+    const char *call_sid, *account_sid;
+};
+enum db_result calls_plan(struct db *db, const struct seal *seal, const char *organization,
+                          const char *conversation, struct calls_plan *plan);
+
+#endif
