@@ -58,8 +58,25 @@
 #define INBOX_LETTERS        16384
 
 /* The link to control */
-#define LINK_EVENT_BYTES_MAX 65536        /* one event's JSON */
-#define LINK_STORE_BYTES_MAX (256u << 20) /* events waiting for control: beyond it no new calls */
-#define LINK_REQUESTS_MAX    4096         /* HTTP requests waiting for control */
+#define LINK_EVENT_BYTES_MAX    65536        /* one event's JSON */
+#define LINK_STORE_BYTES_MAX    (256u << 20) /* events waiting for control: beyond it no new calls */
+#define LINK_REQUESTS_MAX       4096         /* HTTP requests waiting for control */
+#define LINK_REQUESTS_BYTES_MAX (64u << 20)  /* of them, not yet sent */
+#define LINK_ORDERS_KEPT_MAX    4096 /* letters of orders that wait for room in a core's inbox */
+#define LINK_AWAY_MS            2000 /* control may be gone for so long before requests give up */
+#define LINK_HELLO_MS           5000 /* what control gets to answer hello */
+#define LINK_RETRY_MS_MIN       100  /* between two tries to connect, growing to .. */
+#define LINK_RETRY_MS_MAX       2000
+#define LINK_REFUSED_MS         10000 /* .. and after a refusal (other version, other user) */
+
+/* What control may tell about one call (the whole fits a link frame) */
+#define PLAN_NAME_BYTES_MAX         128
+#define PLAN_KEY_BYTES_MAX          1024
+#define PLAN_TARGET_BYTES_MAX       2048
+#define PLAN_GREETING_BYTES_MAX     8192
+#define PLAN_INSTRUCTIONS_BYTES_MAX 131072
+#define PLAN_TOOLS_MAX              128
+#define PLAN_TOOLS_BYTES_MAX        131072
+#define PLAN_DURATION_S_MAX         86400 /* Twilio ends every call after 24 hours */
 
 #endif
