@@ -24,10 +24,12 @@ struct histogram {
 struct metrics {
 #define COUNTER(field, name, labels, help)   uint64_t field;
 #define GAUGE(field, name, labels, help)     uint64_t field;
+#define SECONDS(field, name, labels, help)   uint64_t field;
 #define HISTOGRAM(field, name, labels, help) struct histogram field;
 #include "edge/report/metrics.def"
 #undef COUNTER
 #undef GAUGE
+#undef SECONDS
 #undef HISTOGRAM
     uint64_t ends[END_COUNT];     /* ringbridge_calls_ended_total{reason="..."} */
     uint64_t faults[FAULT_COUNT]; /* ringbridge_faults_total{fault="..."} */
@@ -44,7 +46,8 @@ struct metrics {
 /* Adds one observation. Writer's thread. */
 void histogram_add(struct histogram *histogram, uint64_t microseconds);
 
-/* Writes the sum over all cores' metrics in Prometheus text format 0.0.4. Any thread. */
+/* Writes the sum over all cores' metrics in Prometheus text format 0.0.4. Any thread. A gauge that
+ * one core raises and another lowers still sums up right. */
 void metrics_write(FILE *out, const struct metrics *const *cores, size_t cores_count);
 
 #endif

@@ -1,8 +1,9 @@
 /* plan: all that the edge is told about one call before it happens (link_proto.h, "prepare").
  *
  * Made by the link thread from control's JSON, one malloc'ed block, then owned by exactly one call
- * on its home core, freed by plan_free. Texts are NUL-terminated, valid UTF-8, bounded by the
- * frame. Thread: whoever owns it. */
+ * on its home core, freed by plan_free. Texts are NUL-terminated, valid UTF-8, bounded by PLAN_* in
+ * limits.h; what may end up in an HTTP head (host, target, key) is printable ASCII without blanks.
+ * Thread: whoever owns it. */
 #ifndef RINGBRIDGE_EDGE_REPORT_PLAN_H
 #define RINGBRIDGE_EDGE_REPORT_PLAN_H
 
@@ -13,33 +14,40 @@
 
 #define PLAN_SIGNATURES_MAX 32
 
+struct json_t; /* jansson's */
+
 struct plan {
-    char call[37]; /* conversation id, as text */
+    char call[37]; /* conversation id, as text, lower case */
     char organization[37];
     char call_sid[35];
     char account_sid[35];
-    char ticket[128];
+    char ticket[128];                         /* of the right shape; its home core is home_core */
     int64_t expires_at_ms;                    /* wall clock */
     unsigned home_core;                       /* checked against the number of cores */
     char signatures[PLAN_SIGNATURES_MAX][29]; /* acceptable X-Twilio-Signature values */
-    unsigned signatures_count;
+    unsigned signatures_count;                /* 0: no value is acceptable */
     uint32_t duration_max_s;
     struct {
-        char host[256];
+        char host[256]; /* name or address; an IPv6 address stands without its brackets */
         uint16_t port;
         bool tls;
-        const char *target; /* path and query */
-        const char *key;    /* secret: plan_forget_key wipes it */
+        const char *target; /* path and query, starts with "/" */
+        const char *key;    /* secret: plan_forget_key wipes it; "" when the backend needs none */
         const char *format; /* "pcmu" or "pcm" */
         const char *model, *voice, *instructions, *greeting;
-        const char *transcription_model, *language, *tools_json;
+        const char *transcription_model, *language; /* "" when not wanted */
+        const char *tools_json;                     /* an array, compact */
     } ai;
 };
 
-/* Reads the "plan" object of a prepare order. NULL with a reason in error[room] when a member is
- * missing, too long, of the wrong type, or the URL is not wss:// (ws:// is taken for loopback
- * only). */
+/* Reads the "plan" object of a prepare order. NULL with a reason in error[room] (a constant
+ * sentence and a member's name, nothing of the input) when a member is missing, too long, of the
+ * wrong type or shape, stands twice, or the URL is not wss:// (ws:// is taken for loopback only).
+ * Members it does not know are skipped. */
 struct plan *plan_read(struct span json, unsigned cores, char *error, size_t room);
+
+/* The same from a parsed object; wipes the key in there, the object stays the caller's. */
+struct plan *plan_read_object(struct json_t *object, unsigned cores, char *error, size_t room);
 
 /* Wipes the key (explicit_bzero). */
 void plan_forget_key(struct plan *plan);
