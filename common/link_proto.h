@@ -59,7 +59,8 @@
  * ORDER "drain":  {"kind":"drain"}
  *
  * EVENT kinds (all with call, organization, seq, at_ms):
- *    "started"   {"call_sid","stream_sid","account_sid","media_format":{..},"parameters":{..}}
+ *    "started"   {"call_sid","stream_sid","account_sid","media_format":{..},"parameters":{..},
+ *                 "ticket"}                         the stream's; control marks it used, keeps it not
  *    "ai_ready"  {"session_id","dial_ms"}          AI session configured
  *    "message"   {"role":"user"|"assistant","item_id","text","interrupted":bool,
  *                 "audio_ms","heard_ms"}           one finished utterance of either side
