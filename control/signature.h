@@ -20,7 +20,7 @@
 #define SIGNATURE_TEXT_BYTES     28 /* base64 of 20 bytes */
 #define SIGNATURE_URLS_MAX       6  /* {no port, with port} x {as received, %27, '} */
 #define SIGNATURE_URL_BYTES_MAX  32768
-#define SIGNATURE_TOKENS_MAX     2 /* current and previous, during rotation */
+#define SIGNATURE_TOKENS_MAX     4 /* current and previous ones, during rotation */
 #define SIGNATURE_STREAM_MAX     (4 * SIGNATURE_TOKENS_MAX)
 #define SIGNATURE_HOST_BYTES_MAX 256
 

@@ -1,6 +1,7 @@
 #include "control/twiml.h"
 
 #include "common/panic.h"
+#include "control/utf8.h"
 
 #include <stdio.h>
 
@@ -17,25 +18,6 @@ static void put(struct twiml *twiml, const void *data, size_t bytes)
 static void put_text(struct twiml *twiml, const char *text)
 {
     put(twiml, text, strlen(text));
-}
-
-/* Bytes of the character at the front, and the character; 0 when it is not UTF-8 (overlong forms
- * and surrogates included). */
-static size_t read_utf8(struct span text, uint32_t *character)
-{
-    static const uint32_t lowest[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint8_t first = text.data[0];
-    size_t bytes = first < 0x80 ? 1 : first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    *character = bytes == 1 ? first : first & (0x7fu >> bytes);
-    if ((first >= 0x80 && first < 0xc2) || first > 0xf4 || bytes > text.bytes)
-        return 0;
-    for (size_t i = 1; i < bytes; i++) {
-        if ((text.data[i] & 0xc0) != 0x80)
-            return 0;
-        *character = *character << 6 | (text.data[i] & 0x3fu);
-    }
-    bool surrogate = *character >= 0xd800 && *character <= 0xdfff;
-    return *character < lowest[bytes] || surrogate || *character > 0x10ffff ? 0 : bytes;
 }
 
 /* XML 1.0, production [2]. */
@@ -74,8 +56,8 @@ static void put_encoded(struct twiml *twiml, struct span text)
 {
     while (text.bytes && !twiml->full) {
         uint32_t character;
-        size_t bytes = read_utf8(text, &character);
-        const char *reference = bytes ? reference_of(character) : "\xef\xbf\xbd";
+        size_t bytes = utf8_read(text, &character);
+        const char *reference = bytes ? reference_of(character) : UTF8_REPLACEMENT;
         if (reference)
             put_text(twiml, reference);
         else if (allowed(character))
