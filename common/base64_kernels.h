@@ -37,7 +37,7 @@ const struct base64_kernel *base64_used(void);
 
 /* The alphabet, and its inverse: six bits, or BASE64_BAD for what is no character of ours. */
 #define BASE64_BAD 0x80
-extern const uint8_t base64_alphabet[64];
+extern const uint8_t base64_alphabet[65];
 extern const uint8_t base64_values[256];
 
 #endif

@@ -1,7 +1,7 @@
 /* base64 in plain C: what every machine can run, and what the other kernels are judged by. */
 #include "common/base64_kernels.h"
 
-const uint8_t base64_alphabet[64] __attribute__((nonstring)) =
+const uint8_t base64_alphabet[65] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 #define BAD    BASE64_BAD
