@@ -1,0 +1,411 @@
+-- The questions that webhooks ask. No organisation is known when they come, so the functions that
+-- may look across organisations belong to ringbridge_gate and run with its rights (SECURITY
+-- DEFINER, fixed search_path). The pattern of each: find whose call it is, name that organisation
+-- for the rest of the function, write under the ordinary policies, restore what was named before.
+-- (An error rolls the naming back together with everything else.)
+--
+-- Nothing in a webhook is an SQL error: what cannot be understood gives found = 'invalid' or NULLs.
+
+-- Text as the carrier writes times: RFC 2822 or ISO 8601. NULL for everything else.
+CREATE FUNCTION carrier_time(written text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF written ~ '^([A-Z][a-z]{2}, )?[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} ([+-][0-9]{4}|GMT|UTC)$'
+       OR written ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})$'
+    THEN
+        RETURN written::timestamptz;
+    END IF;
+    RETURN NULL;
+EXCEPTION WHEN data_exception THEN
+    RETURN NULL; -- the 32nd of a month, the 25th hour
+END
+$$;
+COMMENT ON FUNCTION carrier_time IS 'Reads a carrier''s Timestamp; NULL when it is not one.';
+
+-- A number in JSON as a bounded bigint; NULL when it is something else.
+CREATE FUNCTION json_number(value jsonb) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN jsonb_typeof(value) = 'number'
+            THEN greatest(least(trunc((value #>> '{}')::numeric), 9007199254740991), 0)::bigint END;
+COMMENT ON FUNCTION json_number IS 'A JSON number of at least 0 as bigint; NULL when it is none.';
+
+-- ---------------------------------------------------------------------------------------------
+-- The record of a call, computed from its ledger. The caller holds the row's lock (lock first, then
+-- add, then settle: each step sees what others have committed before it).
+--
+-- Evidence of status: every CallStatus the carrier sent; a started stream (in-progress); and, as
+-- long as the carrier has not said how the call ended, our own knowledge that it is over: the caller
+-- hung up, or we answered the after-stream webhook with a hang-up. The furthest rank wins; at the
+-- end the carrier's word beats ours, then the highest SequenceNumber, then the order of the list.
+CREATE FUNCTION settle_conversation(conversation uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    status record;
+    stream record;
+    ending record;
+    start record;
+BEGIN
+    SELECT e.said, e.at, e.body INTO status
+    FROM (
+        SELECT CASE
+                   WHEN source = 'carrier' AND kind = 'after-stream' AND body ->> 'step' = 'hangup'
+                       THEN 'completed'
+                   WHEN source = 'carrier' THEN body ->> 'status'
+                   WHEN kind = 'started' THEN 'in-progress'
+                   WHEN kind = 'ended' AND body ->> 'reason' = 'caller_hung_up' THEN 'completed'
+               END AS said,
+               source = 'carrier' AND kind <> 'after-stream' AS by_carrier,
+               at, seq, body
+        FROM call_events WHERE conversation_id = conversation
+    ) AS e
+    WHERE call_status_rank(e.said) IS NOT NULL
+    ORDER BY call_status_rank(e.said) DESC, e.by_carrier DESC,
+             CASE WHEN e.by_carrier THEN coalesce(e.seq, -1) END DESC NULLS LAST,
+             array_position(ARRAY['completed', 'busy', 'no-answer', 'failed', 'canceled'], e.said),
+             e.at
+    LIMIT 1;
+
+    SELECT body INTO stream FROM call_events
+    WHERE conversation_id = conversation AND source = 'edge' AND kind = 'started'
+    ORDER BY seq LIMIT 1;
+
+    SELECT at, body INTO ending FROM call_events
+    WHERE conversation_id = conversation AND source = 'edge' AND kind = 'ended'
+    ORDER BY seq LIMIT 1;
+
+    -- The webhook that asked for TwiML is the beginning; for a call that never asked, the first
+    -- thing anybody told.
+    SELECT coalesce(min(at) FILTER (WHERE kind = 'incoming'), min(at)) AS at,
+           max(json_number(body -> 'duration_ms')) FILTER (WHERE source = 'carrier') AS duration_ms
+    INTO start FROM call_events WHERE conversation_id = conversation;
+
+    UPDATE conversations AS c SET
+        call_status = coalesce(status.said, c.call_status),
+        start_timestamp = coalesce(start.at, c.start_timestamp),
+        end_timestamp = CASE WHEN call_status_rank(status.said) = 4 THEN status.at END,
+        disconnection_reason = CASE WHEN call_status_rank(status.said) = 4 THEN status.said END,
+        sip_response_code = json_number(status.body -> 'sip_response_code'),
+        stream_duration_ms = json_number(ending.body -> 'duration_ms'),
+        duration_ms = coalesce(json_number(status.body -> 'duration_ms'), start.duration_ms,
+                               json_number(ending.body -> 'duration_ms')),
+        ended_reason = CASE WHEN known_end_reason(ending.body ->> 'reason')
+                            THEN ending.body ->> 'reason'
+                            WHEN ending.body IS NOT NULL THEN 'internal' END,
+        figures = ending.body -> 'figures',
+        metadata = c.metadata || jsonb_strip_nulls(jsonb_build_object(
+            'stream_sid', stream.body -> 'stream_sid',
+            'media_format', stream.body -> 'media_format'))
+    WHERE c.id = conversation;
+END
+$$;
+COMMENT ON FUNCTION settle_conversation IS
+    'Computes a call''s record from its ledger: the same for any order and repetition of reports.';
+
+-- Asks the domain instead of repeating its list.
+CREATE FUNCTION known_end_reason(reason text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    PERFORM reason::end_reason;
+    RETURN reason IS NOT NULL;
+EXCEPTION WHEN check_violation THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION known_end_reason IS 'Is this one of end_reason''s names?';
+
+-- Adds one fact of the carrier's to the ledger, once, and settles. Says whether it was new.
+CREATE FUNCTION note_carrier_event(organization uuid, conversation uuid, event text, sequence bigint,
+                                   key text, happened timestamptz, report jsonb)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM conversations WHERE id = conversation FOR NO KEY UPDATE;
+    INSERT INTO call_events (organization_id, conversation_id, source, kind, seq, idempotency_key,
+                             at, body)
+    VALUES (organization, conversation, 'carrier', event, sequence, left(key, 200), happened,
+            jsonb_strip_nulls(report))
+    ON CONFLICT (conversation_id, idempotency_key) WHERE source = 'carrier' DO NOTHING;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM settle_conversation(conversation);
+    RETURN true;
+END
+$$;
+COMMENT ON FUNCTION note_carrier_event IS 'Stores a webhook''s fact once and brings the record up to date.';
+
+-- ---------------------------------------------------------------------------------------------
+-- A webhook's standard parameters, as they came (control/store/calls.h).
+CREATE TYPE carrier_webhook AS (
+    account_sid     text,
+    call_sid        text,
+    from_number     text,
+    to_number       text,
+    direction       text,
+    status          text,
+    sequence_number bigint,
+    happened        text,
+    duration_s      bigint,
+    sip_code        bigint,
+    token           text,
+    parameters      jsonb
+);
+COMMENT ON TYPE carrier_webhook IS 'What a voice webhook of the carrier says, each field as it came.';
+
+-- CallStatus in our words; NULL when it is not a status.
+CREATE FUNCTION carrier_status_name(said text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN said = 'answered' THEN 'in-progress'
+            WHEN call_status_rank(said) IS NOT NULL THEN said END;
+COMMENT ON FUNCTION carrier_status_name IS
+    'A CallStatus as the record writes it: the event name answered means in-progress.';
+
+-- What of a webhook goes into the ledger.
+CREATE FUNCTION webhook_report(webhook carrier_webhook) RETURNS jsonb
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN jsonb_build_object(
+    'status', carrier_status_name((webhook).status),
+    'duration_ms', (webhook).duration_s * 1000,
+    'sip_response_code', (webhook).sip_code,
+    'idempotency_token', (webhook).token,
+    'parameters', (webhook).parameters);
+COMMENT ON FUNCTION webhook_report IS 'The ledger''s body for a webhook.';
+
+-- Whose call is this? found: found, unknown_number, unknown_call, wrong_account, invalid.
+CREATE TYPE call_owner AS (
+    found           text,
+    created         boolean,
+    organization_id uuid,
+    conversation_id uuid
+);
+COMMENT ON TYPE call_owner IS 'The organisation and conversation of a call, or why there is none.';
+
+-- Finds the call's row, or makes it from the number. An account of one organisation cannot speak for
+-- another: an account that somebody has claimed (credentials) is believed for its owner only.
+-- Leaves the organisation named; callers restore it. Runs as the gate.
+CREATE FUNCTION find_or_open_call(webhook carrier_webhook, needs_active boolean) RETURNS call_owner
+LANGUAGE plpgsql AS $$
+DECLARE
+    owner call_owner;
+    number record;
+    outbound boolean := coalesce((webhook).direction ~ '^(outbound|trunking-terminating)', false);
+    ours text := btrim(CASE WHEN outbound THEN (webhook).from_number ELSE (webhook).to_number END);
+BEGIN
+    owner.created := false;
+    IF coalesce((webhook).call_sid, '') !~ '^CA[0-9a-fA-F]{32}$'
+       OR coalesce((webhook).account_sid, '') !~ '^AC[0-9a-fA-F]{32}$' THEN
+        owner.found := 'invalid';
+        RETURN owner;
+    END IF;
+
+    SELECT 'found', false, organization_id, id INTO owner FROM conversations
+    WHERE account_sid = (webhook).account_sid AND call_sid = (webhook).call_sid;
+    IF FOUND THEN
+        PERFORM set_config('ringbridge.organization', owner.organization_id::text, true);
+        RETURN owner;
+    END IF;
+
+    SELECT organization_id, id INTO number FROM phone_numbers
+    WHERE phone_number = ours AND channel = 'twilio' AND (is_active OR NOT needs_active);
+    IF NOT FOUND THEN
+        owner.found := CASE WHEN ours IS NULL OR ours = '' THEN 'unknown_call' ELSE 'unknown_number' END;
+        RETURN owner;
+    END IF;
+    IF EXISTS (SELECT FROM credentials WHERE kind = 'twilio' AND account = (webhook).account_sid
+               AND organization_id <> number.organization_id) THEN
+        owner.found := 'wrong_account';
+        RETURN owner;
+    END IF;
+
+    PERFORM set_config('ringbridge.organization', number.organization_id::text, true);
+    INSERT INTO conversations (organization_id, session_id, channel, phone_number_id, account_sid,
+                               call_sid, from_number, to_number, direction, call_status, metadata)
+    VALUES (number.organization_id, 'twilio_' || (webhook).call_sid, 'voice', number.id,
+            (webhook).account_sid, (webhook).call_sid, left(btrim((webhook).from_number), 256),
+            left(btrim((webhook).to_number), 256),
+            CASE WHEN outbound THEN 'outbound' ELSE 'inbound' END,
+            coalesce(carrier_status_name((webhook).status), 'queued'),
+            jsonb_build_object('channel', 'twilio'))
+    ON CONFLICT (account_sid, call_sid) DO NOTHING
+    RETURNING 'found', true, organization_id, id INTO owner;
+    IF NOT FOUND THEN -- another webhook of the same call was quicker by a hair
+        SELECT 'found', false, organization_id, id INTO owner FROM conversations
+        WHERE account_sid = (webhook).account_sid AND call_sid = (webhook).call_sid;
+        PERFORM set_config('ringbridge.organization', owner.organization_id::text, true);
+    END IF;
+    RETURN owner;
+END
+$$;
+COMMENT ON FUNCTION find_or_open_call IS
+    'Finds a call by account and CallSid, or opens it for the organisation whose number it is.';
+
+-- ---------------------------------------------------------------------------------------------
+-- All that is needed to answer a call. ai_sealed is the organisation's own AI key, sealed.
+CREATE TYPE call_answer AS (
+    found               text,
+    created             boolean,
+    conversation_id     uuid,
+    organization_id     uuid,
+    organization_name   text,
+    account_sid         text,
+    call_sid            text,
+    call_status         text,
+    configured          boolean,
+    ai_backend          text,
+    model               text,
+    voice               text,
+    instructions        text,
+    greeting            text,
+    audio_format        text,
+    language            text,
+    transcription_model text,
+    duration_max_s      integer,
+    tools               jsonb,
+    settings            jsonb,
+    ai_sealed           bytea
+);
+COMMENT ON TYPE call_answer IS 'Whose call it is and how its agent behaves.';
+
+CREATE FUNCTION describe_call(organization uuid, conversation uuid, is_new boolean)
+RETURNS call_answer
+LANGUAGE sql STABLE AS $$
+    SELECT 'found', is_new, c.id, o.id, o.name, c.account_sid, c.call_sid, c.call_status::text,
+           f.configured, f.ai_backend, f.model, f.voice, f.instructions, f.greeting, f.audio_format,
+           f.language, f.transcription_model, f.duration_max_s, f.tools, f.settings, k.sealed
+    FROM conversations AS c
+    JOIN organizations AS o ON o.id = c.organization_id
+    CROSS JOIN LATERAL channel_configuration(o.id, 'voice') AS f
+    LEFT JOIN credentials AS k ON k.organization_id = o.id AND k.kind = 'openai'
+    WHERE c.id = conversation AND c.organization_id = organization
+$$;
+COMMENT ON FUNCTION describe_call IS 'The call''s organisation and configuration, under the named organisation.';
+
+CREATE FUNCTION incoming_call(webhook carrier_webhook) RETURNS call_answer
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('ringbridge.organization', true), '');
+    owner call_owner;
+    answer call_answer;
+BEGIN
+    owner := find_or_open_call(webhook, true);
+    IF owner.found = 'found' THEN
+        PERFORM note_carrier_event(owner.organization_id, owner.conversation_id, 'incoming', NULL,
+                                   'incoming', coalesce(carrier_time((webhook).happened), now()),
+                                   webhook_report(webhook));
+        answer := describe_call(owner.organization_id, owner.conversation_id, owner.created);
+    ELSE
+        answer.found := owner.found;
+        answer.created := false;
+    END IF;
+    PERFORM set_config('ringbridge.organization', before, true);
+    RETURN answer;
+END
+$$;
+COMMENT ON FUNCTION incoming_call IS
+    'A call comes in: whose it is, its conversation (made once) and its configuration, in one round trip.';
+
+-- ---------------------------------------------------------------------------------------------
+CREATE TYPE carrier_taken AS (
+    found           text,
+    stored          boolean,
+    conversation_id uuid,
+    organization_id uuid,
+    call_status     text,
+    is_over         boolean,
+    ended_reason    text,
+    next_step       jsonb
+);
+COMMENT ON TYPE carrier_taken IS 'What became of a webhook that reports something, and the record after it.';
+
+-- The common end of the functions below.
+CREATE FUNCTION carrier_result(owner call_owner, is_new boolean) RETURNS carrier_taken
+LANGUAGE sql STABLE AS $$
+    SELECT (owner).found, coalesce(is_new, false), c.id, c.organization_id, c.call_status::text,
+           coalesce(call_status_rank(c.call_status) = 4, false), c.ended_reason::text,
+           coalesce(c.next_step, '{"step": "hangup"}')
+    FROM (VALUES (1)) AS always
+    LEFT JOIN conversations AS c
+           ON c.id = (owner).conversation_id AND c.organization_id = (owner).organization_id
+$$;
+COMMENT ON FUNCTION carrier_result IS 'The answer of the webhook functions, under the named organisation.';
+
+CREATE FUNCTION carrier_status(webhook carrier_webhook) RETURNS carrier_taken
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('ringbridge.organization', true), '');
+    owner call_owner;
+    is_new boolean;
+    taken carrier_taken;
+    said text := carrier_status_name((webhook).status);
+BEGIN
+    IF said IS NULL THEN
+        owner.found := 'invalid';
+    ELSE
+        owner := find_or_open_call(webhook, false);
+    END IF;
+    IF owner.found = 'found' THEN
+        is_new := note_carrier_event(
+            owner.organization_id, owner.conversation_id, 'status', (webhook).sequence_number,
+            format('status/%s/%s', coalesce((webhook).sequence_number::text, '-'), said),
+            coalesce(carrier_time((webhook).happened), now()), webhook_report(webhook));
+    END IF;
+    taken := carrier_result(owner, is_new);
+    PERFORM set_config('ringbridge.organization', before, true);
+    RETURN taken;
+END
+$$;
+COMMENT ON FUNCTION carrier_status IS
+    'Applies a call status callback: any order, any repetition, also for a call not seen before.';
+
+-- What the carrier reports about the stream, or asks after it. event is stream or after-stream.
+CREATE FUNCTION carrier_note(webhook carrier_webhook, event text, key text, note jsonb)
+RETURNS carrier_taken
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('ringbridge.organization', true), '');
+    owner call_owner;
+    is_new boolean;
+    taken carrier_taken;
+    step jsonb;
+BEGIN
+    owner := find_or_open_call(webhook, false);
+    IF owner.found = 'found' THEN
+        IF event = 'after-stream' THEN
+            SELECT coalesce(next_step, '{"step": "hangup"}') INTO step FROM conversations
+            WHERE id = owner.conversation_id;
+        END IF;
+        is_new := note_carrier_event(
+            owner.organization_id, owner.conversation_id, event, NULL, format('%s/%s', event, key),
+            coalesce(carrier_time((webhook).happened), now()),
+            webhook_report(webhook) || coalesce(note, '{}')
+                || jsonb_build_object('step', step -> 'step'));
+    END IF;
+    taken := carrier_result(owner, is_new);
+    PERFORM set_config('ringbridge.organization', before, true);
+    RETURN taken;
+END
+$$;
+COMMENT ON FUNCTION carrier_note IS
+    'Notes a stream status callback, or the after-stream webhook and what it is answered.';
+
+CREATE FUNCTION account_secrets(account_sid text)
+RETURNS TABLE (organization_id uuid, sealed bytea, sealed_previous bytea)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT organization_id, sealed, sealed_previous FROM credentials
+    WHERE kind = 'twilio' AND account = account_sid
+$$;
+COMMENT ON FUNCTION account_secrets IS
+    'The sealed auth tokens with which an account''s webhooks are checked, before anything is believed.';
+
+-- ---------------------------------------------------------------------------------------------
+-- Handing the functions to the gate needs CREATE on the schema for a moment.
+GRANT CREATE ON SCHEMA public TO ringbridge_gate;
+ALTER FUNCTION incoming_call OWNER TO ringbridge_gate;
+ALTER FUNCTION carrier_status OWNER TO ringbridge_gate;
+ALTER FUNCTION carrier_note OWNER TO ringbridge_gate;
+ALTER FUNCTION account_secrets OWNER TO ringbridge_gate;
+REVOKE CREATE ON SCHEMA public FROM ringbridge_gate;
+
+REVOKE ALL ON FUNCTION incoming_call, carrier_status, carrier_note, account_secrets FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION incoming_call, carrier_status, carrier_note, account_secrets
+    TO ringbridge_serving;

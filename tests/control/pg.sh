@@ -1,0 +1,103 @@
+#!/bin/sh
+# A private PostgreSQL cluster on a Unix socket: for tests and for ./dev.
+#
+#   tests/control/pg.sh start DIR   makes the cluster in DIR when there is none, starts it when it
+#                                   does not run, and prints its DATABASE_URL
+#   tests/control/pg.sh stop DIR    stops it (the data stays)
+#   tests/control/pg.sh run DIR COMMAND...  start, run with DATABASE_URL set, stop; DIR is removed
+#                                   when it is "" (a temporary one is made)
+#
+# PostgreSQL refuses to run as root, so as root it runs as the system user postgres, who gets DIR.
+# There is no TCP listener; trust is the rights of the socket's directory (0700).
+# PG_FSYNC=off in the environment makes throw-away clusters faster; never for data that matters.
+set -eu
+
+die() {
+    echo "pg.sh: $*" >&2
+    exit 1
+}
+
+find_bin() {
+    for dir in $(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -t/ -k5 -n -r); do
+        [ -x "$dir/initdb" ] && echo "$dir" && return
+    done
+    command -v initdb >/dev/null 2>&1 && dirname "$(command -v initdb)" && return
+    die "PostgreSQL is not installed: apt-get install postgresql"
+}
+
+# As root: as the user postgres, from a directory it may be in. Else: as we are.
+as_server() {
+    if [ "$(id -u)" = 0 ]; then
+        (cd / && setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/ "$@")
+    else
+        "$@"
+    fi
+}
+
+# libpq wants the socket's directory in the URL percent-encoded; ours holds plain characters only.
+url() {
+    echo "postgresql:///ringbridge?host=$(echo "$1/socket" | sed 's,/,%2F,g')&user=postgres"
+}
+
+is_running() {
+    as_server "$bin/pg_ctl" -D "$1/data" status >/dev/null 2>&1
+}
+
+make_cluster() {
+    dir=$1
+    mkdir -p "$dir"
+    [ "$(id -u)" != 0 ] || chown postgres:postgres "$dir"
+    chmod 700 "$dir"
+    as_server test -w "$dir" || die "user postgres may not enter $dir: choose a directory under /var or /tmp"
+    as_server mkdir -p "$dir/socket"
+    as_server "$bin/initdb" -D "$dir/data" -U postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
+        --no-instructions >"$dir.initdb.log" 2>&1 || { cat "$dir.initdb.log" >&2; die "initdb failed"; }
+    rm -f "$dir.initdb.log"
+}
+
+start() {
+    mkdir -p "$1"
+    dir=$(cd "$1" && pwd -P)
+    # A socket's path has room for 107 bytes.
+    [ "$(printf %s "$dir/socket/.s.PGSQL.5432" | wc -c)" -le 107 ] || die "the path $dir is too long for a socket"
+    [ -f "$dir/data/PG_VERSION" ] || make_cluster "$dir"
+    if ! is_running "$dir"; then
+        as_server "$bin/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 60 -s start -o \
+            "-c listen_addresses='' -c unix_socket_directories='$dir/socket' -c unix_socket_permissions=0700 -c fsync=${PG_FSYNC:-on} -c max_connections=100" ||
+            { tail -20 "$dir/log" >&2; die "PostgreSQL did not start"; }
+    fi
+    as_server "$bin/psql" -h "$dir/socket" -U postgres -d postgres -qAtc \
+        "SELECT 1 FROM pg_database WHERE datname = 'ringbridge'" | grep -q 1 ||
+        as_server "$bin/createdb" -h "$dir/socket" -U postgres ringbridge
+    url "$dir"
+}
+
+stop() {
+    [ -d "$1" ] || return 0
+    if is_running "$1"; then
+        as_server "$bin/pg_ctl" -D "$1/data" -w -t 60 -s -m fast stop
+    fi
+}
+
+run() {
+    dir=$1
+    shift
+    temporary=
+    if [ -z "$dir" ]; then
+        dir=$(mktemp -d /tmp/ringbridge-pg.XXXXXX)
+        temporary=$dir
+    fi
+    trap 'stop "$dir" || :; [ -z "$temporary" ] || rm -rf "$temporary"' EXIT
+    trap 'exit 130' INT TERM
+    DATABASE_URL=$(start "$dir")
+    export DATABASE_URL
+    PG_DIR=$dir PG_BIN=$bin "$@"
+}
+
+bin=$(find_bin)
+case "${1:-}" in
+start) [ $# -eq 2 ] || die "start DIR" && start "$2" ;;
+stop) [ $# -eq 2 ] || die "stop DIR" && stop "$2" ;;
+run) [ $# -ge 3 ] || die "run DIR COMMAND..." && shift && run "$@" ;;
+*) die "start DIR | stop DIR | run DIR COMMAND..." ;;
+esac
