@@ -1,0 +1,144 @@
+/* call: one phone call: two legs, their states and deadlines, exactly one ending, exactly one
+ * record.
+ *
+ *        prepare order                stream's upgrade, ticket good
+ *   (none) --------> PREPARED ------------------------------------> LIVE ----> ENDED ----> (none)
+ *                     | AI dialled at once                            |  turn's end: slot free
+ *                     +--------- no show, AI gone ---------------------
+ *
+ *   carrier leg:  AWAITED -> OPEN (upgraded) -> STARTED (start came) -> GONE
+ *   AI leg:       RESOLVING -> DIALLING -> CONFIGURING -> READY -> GONE
+ *
+ * A call lives and dies on its home core, so nothing is locked. call_end is the single way out and
+ * the first reason wins; it only marks: the slot is freed at the end of the turn, never under a
+ * handler's feet. Owner: struct calls has all calls of a core in one table; a call owns its plan.
+ * Thread: the core's. Bounds: calls_max calls; see limits.h for each call's queues. */
+#ifndef RINGBRIDGE_EDGE_CALL_CALL_H
+#define RINGBRIDGE_EDGE_CALL_CALL_H
+
+#include "common/end.h"
+#include "common/mail.h"
+#include "edge/call/heard.h"
+#include "edge/io/conn.h"
+#include "edge/io/resolve.h"
+#include "edge/media/pcm.h"
+#include "edge/media/resample.h"
+#include "edge/report/link.h"
+#include "edge/report/plan.h"
+
+/* Whose connection: the leg given to conn_own. 0 is HTTP. */
+enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2 };
+
+/* Timers of this layer, beside TIMER_CONN. */
+enum { TIMER_CARRIER = 2, TIMER_AI, TIMER_DURATION };
+
+/* Letters between cores, beside those of link.h and resolve.h. */
+enum { LETTER_CONN = 10, LETTER_DRAIN_DEADLINE };
+
+enum call_state { CALL_FREE, CALL_PREPARED, CALL_LIVE, CALL_ENDED };
+enum carrier_state { CARRIER_AWAITED, CARRIER_OPEN, CARRIER_STARTED, CARRIER_GONE };
+enum ai_state { AI_RESOLVING, AI_DIALLING, AI_CONFIGURING, AI_READY, AI_GONE };
+
+#define CALLER_ITEMS 8
+
+/* When a caller's utterance began: its transcript comes late and has to be put in its place. */
+struct caller_item {
+    char id[HEARD_ID_BYTES_MAX];
+    int64_t began_at_ms;
+};
+
+/* Caller to AI. */
+struct up {
+    bool timed;                /* the carrier's clock is known */
+    uint64_t position_ms_base; /* carrier timestamp of the first sample */
+    uint64_t samples;          /* caller samples taken so far, silence for gaps included */
+    uint64_t heard_ns;         /* monotonic time at which the last frame came */
+    uint64_t sequence;         /* carrier's last sequence number */
+    uint8_t *early; /* caller audio before the AI is ready: a ring, mu-law; NULL when unused */
+    size_t early_first, early_bytes;
+    struct resample resample;
+};
+
+/* AI to caller. */
+struct down {
+    struct heard heard;
+    struct pcm pcm; /* odd byte between deltas */
+    struct resample resample;
+    char response[HEARD_ID_BYTES_MAX]; /* being generated; "" for none */
+    char dropped[HEARD_ID_BYTES_MAX];  /* interrupted: its late deltas are dropped */
+    bool first_audio_sent;
+};
+
+struct figures {
+    uint64_t frames_up, frames_down, bytes_up, bytes_down;
+    uint64_t early_dropped_bytes, late_dropped_bytes, slow_dropped_bytes;
+    uint64_t gap_samples, sequence_gaps, barge_ins;
+    uint64_t dial_ms, first_audio_ms;
+};
+
+struct call {
+    enum call_state state;
+    enum carrier_state carrier_state;
+    enum ai_state ai_state;
+    enum end end;
+    uint32_t slot, generation;
+    struct call *next_by_ticket; /* chain of calls_by_ticket */
+    struct plan *plan;           /* owned */
+    uint64_t carrier, ai;        /* conn references; 0: none */
+    struct resolved *addresses;  /* of the AI's host; owned */
+    unsigned addresses_tried;
+    bool pcm;            /* the AI leg speaks PCM16 24 kHz, else mu-law */
+    bool connected_seen; /* the carrier's first message */
+    char stream_sid[35];
+    uint32_t event_seq;
+    uint64_t prepared_ms, dialled_ms, started_ms, last_media_ms; /* monotonic */
+    int64_t started_at_ms; /* wall; 0: the stream never started */
+    struct timer carrier_timer, ai_timer, duration_timer;
+    struct up up;
+    struct down down;
+    struct caller_item caller_items[CALLER_ITEMS];
+    unsigned caller_items_next;
+    struct figures figures;
+};
+
+struct calls_config {
+    unsigned core, cores_count, calls_max;
+    struct io *io;
+    struct link *link;
+    struct resolve *resolve;
+    struct metrics *metrics;
+    struct mail *const *inboxes; /* of all cores */
+};
+
+struct calls; /* opaque outside edge/call */
+
+/* All calls of one core. NULL when memory is out. Boot thread, then the core's. */
+struct calls *calls_open(const struct calls_config *config);
+
+/* Every call must have ended (assert). */
+void calls_close(struct calls *calls);
+
+/* One message of a connection, whichever its leg. */
+void calls_on_message(struct calls *calls, struct conn *conn, const struct message *message);
+
+/* One timer of this layer's kinds. */
+void calls_on_timer(struct calls *calls, const struct timer *timer);
+
+/* One letter from the link, the resolver or another core; its content is taken. */
+void calls_on_letter(struct calls *calls, const struct letter *letter);
+
+/* Frees what has ended. Last thing before io_flush. */
+void calls_turn_end(struct calls *calls);
+
+/* No new calls from here on; prepared ones that nobody has come for end. */
+void calls_drain(struct calls *calls);
+
+/* Ends every call with this reason. */
+void calls_end_all(struct calls *calls, enum end reason);
+
+unsigned calls_count(const struct calls *calls);
+
+/* Bytes of one call's slot, for --plan. */
+size_t calls_footprint_bytes(void);
+
+#endif

@@ -1,0 +1,149 @@
+/* convert: audio between the legs' formats, composed straight into the send buffers.
+ *
+ *   up    mu-law text --- as it is -------------------------------> append     (AI takes mu-law)
+ *         mu-law text -> codes -> 8 kHz samples -> 24 kHz -> text -> append     (AI takes PCM16)
+ *   down  the mirror image
+ *
+ * Base64 text is copied once, from the receive buffer into the send buffer, where the formats
+ * agree. */
+#include "common/base64.h"
+#include "common/panic.h"
+#include "edge/call/own.h"
+#include "edge/media/g711.h"
+
+#define PIECE_TEXT_BYTES 65536 /* of a PCM delta: 49152 bytes, 24576 samples, a second of speech   \
+                                */
+#define PASS_TEXT_BYTES 16384  /* of a mu-law delta: one media message of a second and a half */
+
+_Static_assert(PIECE_TEXT_BYTES % 4 == 0 && PASS_TEXT_BYTES % 4 == 0,
+               "base64 may be cut between groups of four only");
+_Static_assert(PIECE_TEXT_BYTES / 4 * 3 <= SCRATCH_SAMPLES, "a decoded piece fits the scratch");
+_Static_assert(PIECE_TEXT_BYTES / 4 * 3 / 2 <= RESAMPLE_CHUNK_SAMPLES_MAX, "and the resampler");
+_Static_assert(STREAM_PAYLOAD_BYTES_MAX <= SCRATCH_SAMPLES, "a carrier's payload fits the scratch");
+
+/* Caller audio that finds the AI's queue full is dropped: stale speech is worth less than a call
+ * that goes on. */
+static enum end drop_slow(struct calls *calls, struct call *call, size_t samples)
+{
+    call->figures.slow_dropped_bytes += samples;
+    COUNT_BY(calls->metrics, audio_dropped_slow, samples);
+    return END_NONE;
+}
+
+static void count_up(struct calls *calls, size_t bytes)
+{
+    COUNT(calls->metrics, frames_ai_out);
+    COUNT_BY(calls->metrics, audio_ai_out, bytes);
+}
+
+enum end convert_up_text(struct calls *calls, struct call *call, struct span payload,
+                         size_t samples)
+{
+    if (call->pcm) {
+        bool whole = base64_decode(payload, calls->codes);
+        assert(whole); /* bridge.c has looked */
+        return convert_up(calls, call, calls->codes, samples);
+    }
+    struct conn *ai = call_ai(calls, call);
+    size_t bytes = realtime_append_bytes(payload.bytes);
+    uint8_t *out = ai ? conn_frame_begin(calls->io, ai, bytes) : NULL;
+    if (!out)
+        return drop_slow(calls, call, samples);
+    memcpy(realtime_append_write(out, payload.bytes), payload.data, payload.bytes);
+    conn_frame_end(calls->io, ai, bytes);
+    count_up(calls, samples);
+    return END_NONE;
+}
+
+enum end convert_up(struct calls *calls, struct call *call, const uint8_t *codes, size_t samples)
+{
+    assert(samples <= SCRATCH_SAMPLES);
+    struct span audio = span_from(codes, samples);
+    if (call->pcm) {
+        g711_ulaw_decode(codes, calls->narrow, samples);
+        size_t count = resample_run(&call->up.resample, calls->narrow, samples, calls->wide);
+        audio = pcm_bytes(calls->wide, count);
+    }
+    size_t text_bytes = base64_encoded_bytes(audio.bytes);
+    size_t bytes = realtime_append_bytes(text_bytes);
+    struct conn *ai = call_ai(calls, call);
+    uint8_t *out = ai ? conn_frame_begin(calls->io, ai, bytes) : NULL;
+    if (!out)
+        return drop_slow(calls, call, samples);
+    base64_encode(audio, realtime_append_write(out, text_bytes));
+    conn_frame_end(calls->io, ai, bytes);
+    count_up(calls, audio.bytes);
+    return END_NONE;
+}
+
+/* One media message whose payload the caller writes where *payload points. */
+static struct conn *begin_media(struct calls *calls, struct call *call, size_t text_bytes,
+                                uint8_t **payload)
+{
+    struct span sid = span_of(call->stream_sid);
+    struct conn *carrier = call_carrier(calls, call);
+    uint8_t *out =
+        carrier ? conn_frame_begin(calls->io, carrier, twilio_media_bytes(sid, text_bytes)) : NULL;
+    if (!out)
+        return NULL;
+    *payload = twilio_media_write(out, sid, text_bytes);
+    return carrier;
+}
+
+static void end_media(struct calls *calls, struct call *call, struct conn *carrier,
+                      size_t text_bytes, size_t samples)
+{
+    conn_frame_end(calls->io, carrier, twilio_media_bytes(span_of(call->stream_sid), text_bytes));
+    COUNT(calls->metrics, frames_carrier_out);
+    COUNT_BY(calls->metrics, audio_carrier_out, samples);
+}
+
+static enum end pass_down(struct calls *calls, struct call *call, struct span piece,
+                          size_t *samples)
+{
+    uint8_t *payload;
+    struct conn *carrier = begin_media(calls, call, piece.bytes, &payload);
+    if (!carrier)
+        return END_carrier_too_slow;
+    memcpy(payload, piece.data, piece.bytes);
+    *samples = (size_t)base64_decoded_bytes(piece);
+    end_media(calls, call, carrier, piece.bytes, *samples);
+    return END_NONE;
+}
+
+static enum end narrow_down(struct calls *calls, struct call *call, struct span piece,
+                            size_t *samples)
+{
+    struct down *down = &call->down;
+    bool whole = base64_decode(piece, calls->codes);
+    assert(whole); /* bridge.c has looked */
+    struct span bytes = span_from(calls->codes, (size_t)base64_decoded_bytes(piece));
+    size_t wide = pcm_take(&down->pcm, bytes, calls->wide);
+    *samples = resample_run(&down->resample, calls->wide, wide, calls->narrow);
+    if (*samples == 0)
+        return END_NONE; /* the filter keeps them for the next delta */
+    g711_ulaw_encode(calls->narrow, calls->codes, *samples);
+    uint8_t *payload;
+    size_t text_bytes = base64_encoded_bytes(*samples);
+    struct conn *carrier = begin_media(calls, call, text_bytes, &payload);
+    if (!carrier)
+        return END_carrier_too_slow;
+    base64_encode(span_from(calls->codes, *samples), payload);
+    end_media(calls, call, carrier, text_bytes, *samples);
+    return END_NONE;
+}
+
+enum end convert_down(struct calls *calls, struct call *call, struct span audio, size_t *samples)
+{
+    size_t piece_max = call->pcm ? PIECE_TEXT_BYTES : PASS_TEXT_BYTES;
+    *samples = 0;
+    while (audio.bytes) {
+        size_t bytes = audio.bytes < piece_max ? audio.bytes : piece_max, sent = 0;
+        struct span piece = span_from(audio.data, bytes);
+        TRY(call->pcm ? narrow_down(calls, call, piece, &sent)
+                      : pass_down(calls, call, piece, &sent));
+        *samples += sent;
+        audio = span_from(audio.data + bytes, audio.bytes - bytes);
+    }
+    return END_NONE;
+}

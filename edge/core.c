@@ -1,0 +1,230 @@
+#include "edge/core.h"
+
+#include "common/clock.h"
+#include "common/panic.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_MS          500 /* a core turns at least twice a second, so that its health can be seen */
+#define SLOW_TURN_US     20000
+#define LETTERS_PER_TURN 256
+
+struct core {
+    struct core_config config;
+    struct io *io;
+    struct calls *calls;
+    struct mail *inbox;
+    struct link *link;
+    pthread_t thread;
+    unsigned drain_deadline_ms; /* written before the letter is sent */
+    bool draining;
+    uint64_t drained_by_ms;
+};
+
+/* ---- the turn ---- */
+
+/* Whatever happened to a connection, its messages are pulled here. */
+static void pull(struct core *core, struct conn *conn)
+{
+    struct message message;
+    while (conn_next(core->io, conn, &message))
+        calls_on_message(core->calls, conn, &message);
+}
+
+/* What a completion means. */
+static void complete(struct core *core, const struct io_done *done)
+{
+    switch (done->op) {
+    case OP_ACCEPT:
+        conn_accepted(core->io, done);
+        break;
+    case OP_CONNECT:
+        conn_connected(core->io, done);
+        break;
+    case OP_RECEIVE:
+        conn_received(core->io, done);
+        break;
+    case OP_SEND:
+        conn_sent(core->io, done);
+        break;
+    default: /* OP_WAKE: the inbox is read every turn; the rest io has settled itself */
+        return;
+    }
+    if (done->conn)
+        pull(core, done->conn);
+}
+
+static void expire(struct core *core, const struct timer *timer)
+{
+    if (timer->kind != TIMER_CONN) {
+        calls_on_timer(core->calls, timer);
+        return;
+    }
+    struct conn *conn = conn_expired(core->io, timer);
+    if (conn)
+        pull(core, conn);
+}
+
+static void begin_drain(struct core *core)
+{
+    core->draining = true;
+    core->drained_by_ms = io_now_ms(core->io) + core->drain_deadline_ms;
+    io_stop_listening(core->io);
+    calls_drain(core->calls);
+}
+
+static void read_inbox(struct core *core)
+{
+    struct letter letter;
+    for (unsigned i = 0; i < LETTERS_PER_TURN && mail_receive(core->inbox, &letter); i++) {
+        if (letter.kind == LETTER_DRAIN)
+            begin_drain(core);
+        else
+            calls_on_letter(core->calls, &letter);
+    }
+}
+
+static void measure(struct core *core)
+{
+    uint64_t busy_us = (clock_monotonic_ns() - io_now_ns(core->io)) / 1000;
+    COUNT(core->config.metrics, turns);
+    COUNT_BY(core->config.metrics, busy_us, busy_us);
+    if (busy_us > SLOW_TURN_US)
+        COUNT(core->config.metrics, turns_slow);
+}
+
+/* Wait, reap, timers, inbox, flush: each bounded. Handlers only queue; sends leave with the flush.
+ */
+static void turn(struct core *core, unsigned wait_ms)
+{
+    struct io_done done;
+    struct timer *timer;
+    io_wait(core->io, wait_ms);
+    while (io_next(core->io, &done))
+        complete(core, &done);
+    while ((timer = wheel_take(io_wheel(core->io))))
+        expire(core, timer);
+    read_inbox(core);
+    calls_turn_end(core->calls);
+    io_flush(core->io);
+    measure(core);
+}
+
+static bool drained(struct core *core)
+{
+    if (!core->draining)
+        return false;
+    if (calls_count(core->calls) && io_now_ms(core->io) >= core->drained_by_ms)
+        calls_end_all(core->calls, END_drained);
+    return calls_count(core->calls) == 0;
+}
+
+static void *run(void *argument)
+{
+    struct core *core = argument;
+    flight_adopt(core->config.flight);
+    while (!drained(core))
+        turn(core, mail_waiting(core->inbox) ? 0 : core->draining ? 20 : WAIT_MS);
+    for (int i = 0; i < 25; i++) /* what the last calls said still has to leave */
+        turn(core, 20);
+    io_close(core->io);
+    core->io = NULL;
+    return NULL;
+}
+
+/* ---- life ---- */
+
+static bool listen_on(struct core *core, char *error, size_t room)
+{
+    const struct core_config *config = &core->config;
+    if (config->listen_bytes && !io_listen(core->io, (const struct sockaddr *)&config->listen,
+                                           config->listen_bytes, false, error, room))
+        return false;
+    return !config->listen_tls_bytes ||
+           io_listen(core->io, (const struct sockaddr *)&config->listen_tls,
+                     config->listen_tls_bytes, true, error, room);
+}
+
+struct core *core_open(const struct core_config *config, char *error, size_t room)
+{
+    struct core *core = calloc(1, sizeof *core);
+    if (!core) {
+        snprintf(error, room, "out of memory");
+        return NULL;
+    }
+    core->config = *config;
+    core->inbox = config->inboxes[config->index];
+    struct io_config io = {
+        .core = config->index,
+        .tls_server = config->tls_server,
+        .tls_client = config->tls_client,
+        .metrics = config->metrics,
+        .doorbell = mail_doorbell(core->inbox),
+    };
+    core->io = io_open(&io, error, room);
+    if (!core->io || !listen_on(core, error, room)) {
+        core_close(core);
+        return NULL;
+    }
+    return core;
+}
+
+static void pin(const struct core *core)
+{
+    cpu_set_t set;
+    char name[16];
+    snprintf(name, sizeof name, "core-%u", core->config.index);
+    pthread_setname_np(core->thread, name);
+    if (core->config.cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)core->config.cpu, &set);
+    pthread_setaffinity_np(core->thread, sizeof set, &set);
+}
+
+bool core_start(struct core *core, struct link *link)
+{
+    struct calls_config calls = {
+        .core = core->config.index,
+        .cores_count = core->config.cores_count,
+        .calls_max = core->config.calls_max,
+        .io = core->io,
+        .link = link,
+        .resolve = core->config.resolve,
+        .metrics = core->config.metrics,
+        .inboxes = core->config.inboxes,
+    };
+    core->link = link;
+    core->calls = calls_open(&calls);
+    if (!core->calls || pthread_create(&core->thread, NULL, run, core) != 0)
+        return false;
+    pin(core);
+    return true;
+}
+
+void core_drain(struct core *core, unsigned deadline_ms)
+{
+    core->drain_deadline_ms = deadline_ms;
+    struct letter letter = {.kind = LETTER_DRAIN};
+    while (!mail_send(core->inbox, letter)) /* full: the core is busy emptying it */
+        sched_yield();
+}
+
+void core_join(struct core *core)
+{
+    pthread_join(core->thread, NULL);
+}
+
+void core_close(struct core *core)
+{
+    if (!core)
+        return;
+    calls_close(core->calls);
+    if (core->io)
+        io_close(core->io);
+    free(core);
+}

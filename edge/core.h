@@ -1,0 +1,44 @@
+/* core: one pinned thread with its own sockets, timers and calls. Cores share nothing but read-only
+ * configuration and the mailboxes between them.
+ *
+ * Start reading the edge in core.c: the loop, the switch on what a completion means, the turn.
+ * Owner: the core owns its io, calls and inbox. Thread: open, start, join and close on the boot
+ * thread; everything else on the core's own. */
+#ifndef RINGBRIDGE_EDGE_CORE_H
+#define RINGBRIDGE_EDGE_CORE_H
+
+#include "edge/call/call.h"
+#include "edge/report/flight.h"
+
+struct core;
+
+struct core_config {
+    unsigned index, cores_count;
+    int cpu; /* to be pinned on; -1: wherever */
+    unsigned calls_max;
+    struct sockaddr_storage listen, listen_tls;
+    socklen_t listen_bytes, listen_tls_bytes; /* 0: no such listener */
+    struct tls_server *tls_server;            /* borrowed, as all below */
+    struct tls_client *tls_client;
+    struct resolve *resolve;
+    struct mail *const *inboxes; /* of all cores; this one's is inboxes[index] */
+    struct metrics *metrics;
+    struct flight *flight;
+};
+
+/* Sets up everything but the thread. NULL with a sentence in error. */
+struct core *core_open(const struct core_config *config, char *error, size_t room);
+
+/* Starts the thread; the link exists by now. False when no thread can be had. */
+bool core_start(struct core *core, struct link *link);
+
+/* Asks for a drain: no new calls, running ones until deadline_ms have passed, then END_drained. Any
+ * thread. */
+void core_drain(struct core *core, unsigned deadline_ms);
+
+/* Waits until the drain is over and the thread has ended. */
+void core_join(struct core *core);
+
+void core_close(struct core *core);
+
+#endif
