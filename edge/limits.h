@@ -35,6 +35,7 @@
 #define STREAM_FIRST_MESSAGE_MS  5000  /* connected, then start, each */
 #define STREAM_SILENT_MS         10000 /* no media for so long: the carrier is gone */
 #define STREAM_PAYLOAD_BYTES_MAX 8192  /* decoded: about one second */
+#define STREAM_SID_BYTES_MAX     64    /* Twilio's have 34 */
 #define STREAM_GAP_FILL_MS_MAX   5000  /* a larger jump of timestamps is an event, not silence */
 #define CALL_EARLY_BYTES_MAX                                                                       \
     40000 /* caller audio kept until the AI is ready: 5 s, oldest dropped */

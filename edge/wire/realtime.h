@@ -15,20 +15,21 @@
 enum realtime_kind {
     REALTIME_OTHER,              /* not known or not needed: skip */
     REALTIME_SESSION_CREATED,    /* session_id, expires_at_s */
-    REALTIME_SESSION_UPDATED,    /* session_id */
+    REALTIME_SESSION_UPDATED,    /* the same */
     REALTIME_ERROR,              /* code, error_type, text (message), client_event_id */
     REALTIME_SPEECH_STARTED,     /* item_id, audio_ms */
     REALTIME_SPEECH_STOPPED,     /* item_id, audio_ms */
     REALTIME_COMMITTED,          /* item_id */
     REALTIME_RESPONSE_CREATED,   /* response_id */
-    REALTIME_RESPONSE_DONE,      /* response_id, status, usage, output */
+    REALTIME_RESPONSE_DONE,      /* response_id, status, status_reason, usage */
     REALTIME_ITEM_ADDED,         /* response.output_item.added: response_id, item_id, item_type */
     REALTIME_AUDIO_DELTA,        /* response_id, item_id, content_index, audio (base64) */
     REALTIME_AUDIO_DONE,         /* response_id, item_id, content_index */
-    REALTIME_AGENT_TEXT_DELTA,   /* response.output_audio_transcript.delta: item_id, text */
+    REALTIME_AGENT_TEXT_DELTA,   /* response.output_audio_transcript.delta: response_id, item_id,
+                                    text */
     REALTIME_AGENT_TEXT_DONE,    /* ..._transcript.done: response_id, item_id, text */
     REALTIME_CALLER_TEXT_DONE,   /* input_audio_transcription.completed: item_id, text */
-    REALTIME_CALLER_TEXT_FAILED, /* item_id, code, text */
+    REALTIME_CALLER_TEXT_FAILED, /* item_id, error_type, code, text */
     REALTIME_TOOL_CALL           /* response.output_item.done with a completed function_call:
                                     response_id, item_id, call_id, name, arguments */
 };
@@ -50,7 +51,9 @@ struct realtime_event {
 };
 
 /* Reads one event. Beta spellings of the audio events are not accepted (they are OTHER). A fault is
- * json_* or ai_event (a known type without what it must have). */
+ * json_* or ai_event: no type, a known type without what a call cannot do without (ids, texts,
+ * audio), or a member of the wrong type. Moments, indices and the error's members may be missing,
+ * as they are with look-alikes: then they are 0 or empty. */
 enum fault realtime_read(struct span text, struct realtime_event *event);
 
 /* What a session is configured with; NUL-terminated UTF-8, NULL or "" where not wanted. */
@@ -61,12 +64,20 @@ struct realtime_session {
     unsigned silence_ms;    /* server VAD silence_duration_ms; 0: 500 */
 };
 
-/* session.update in its whole GA shape. Returns malloc'ed text of *bytes, or NULL when memory is
- * out or a text is not UTF-8. */
+/* event_id of what we say: an error names it as its client_event_id. */
+#define REALTIME_SESSION_EVENT_ID  "rb-session"
+#define REALTIME_GREETING_EVENT_ID "rb-greeting"
+#define REALTIME_RESPONSE_EVENT_ID "rb-response"
+#define REALTIME_CANCEL_EVENT_ID   "rb-cancel"
+#define REALTIME_TRUNCATE_EVENT_ID "rb-truncate"
+
+/* session.update in its whole GA shape, without the members that only some models take. Returns
+ * malloc'ed text of *bytes, or NULL when memory is out, a text is not UTF-8 or tools_json is no
+ * array. Without a transcription model the caller's transcripts stay off. */
 char *realtime_session_update(const struct realtime_session *session, size_t *bytes);
 
-/* Greeting: a malloc'ed conversation.item.create that asks for it, to be followed by
- * realtime_response_create. */
+/* Greeting: a malloc'ed conversation.item.create, a user's message that asks for it, to be followed
+ * by realtime_response_create. NULL when memory is out or the text is not UTF-8. */
 char *realtime_greeting(const char *greeting, size_t *bytes);
 
 /* input_audio_buffer.append around base64 text written by the caller at the returned place. */

@@ -38,7 +38,10 @@ struct twilio_message {
     char digit;
 };
 
-/* Reads one message. A fault is one of json_*, stream_field, stream_format, or 0. */
+/* Reads one message. A fault is one of json_*, stream_field, stream_format, stream_payload_large,
+ * or 0. sequenceNumber and chunk may be missing (look-alikes do), but not be wrong; SIDs are words
+ * of at most STREAM_SID_BYTES_MAX letters, digits, '-' and '_'. A payload that spells a character
+ * as an escape is not base64 to those who read it. */
 enum fault twilio_read(struct span text, struct twilio_message *message);
 
 /* Exact length of a media message around so many base64 characters. */
