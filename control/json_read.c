@@ -65,16 +65,3 @@ bool json_read_integer(const json_t *object, const char *name, int64_t min, int6
     *value = json_integer_value(member);
     return *value >= min && *value <= max;
 }
-
-bool json_read_is_uuid(const char *text)
-{
-    if (!text || strlen(text) != 36)
-        return false;
-    for (size_t i = 0; i < 36; i++) {
-        bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        bool digit = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f');
-        if (dash ? text[i] != '-' : !digit)
-            return false;
-    }
-    return true;
-}

@@ -24,7 +24,4 @@ const char *json_read_text(const json_t *object, const char *name, size_t bytes_
 bool json_read_integer(const json_t *object, const char *name, int64_t min, int64_t max,
                        int64_t *value);
 
-/* Is text a UUID as PostgreSQL prints it (lower case)? NULL is none. */
-bool json_read_is_uuid(const char *text);
-
 #endif
