@@ -4,9 +4,15 @@
  * buffer. Enforces masking direction, reserved bits and opcodes, control frame rules, shortest
  * lengths, fragmentation, UTF-8 across fragments (failing at the first bad byte), close codes, and
  * the bounds given at open. What it is not: the closing handshake's timing and pongs owed
- * (io/conn). Owner: struct ws is placed in the connection; wslay's context and, when a message
- * comes in pieces, one assembly buffer are allocated and kept (never one per message). Thread: the
- * core's. Bounds: message_bytes_max, WS_FRAGMENTS_MAX. */
+ * (io/conn). Owner: ws_open and ws_close; a message that comes in pieces is put together in a
+ * buffer lent from the thread's store (assembly.h), so nothing is allocated per message. Thread:
+ * opened, read and closed on one thread, which its connections share wslay's reader with. Bounds:
+ * message_bytes_max, WS_FRAGMENTS_MAX; memory is taken for bytes that came, never for announced
+ * ones.
+ *
+ * Payloads do not go through wslay: its reader copies them into 4 KiB of its own and unmasks byte
+ * by byte (1.8 ns each, 0.7 us for a media message, where we need 0.02). It reads the frames'
+ * heads; payloads stay where they are and are unmasked there. */
 #ifndef RINGBRIDGE_EDGE_WIRE_WS_H
 #define RINGBRIDGE_EDGE_WIRE_WS_H
 
@@ -31,8 +37,10 @@ struct ws *ws_open(enum ws_role role, size_t message_bytes_max);
 void ws_close(struct ws *ws);
 
 /* Takes bytes from the front of *input (moves it) until one whole message or control frame is
- * there. DONE: message->body is valid until the next call on this ws or until input's memory goes,
- * whichever is first. MORE: input is used up. BAD: *fault; nothing more may be read. */
+ * there. The memory behind input must be writable: masked payloads are unmasked where they lie.
+ * DONE: message->body is valid until the next call on this ws or until input's memory goes,
+ * whichever is first. MORE: input is used up; after a CLOSE whatever follows is dropped that way.
+ * BAD: *fault, for good. */
 enum decode ws_next(struct ws *ws, struct span *input, struct ws_message *message,
                     enum fault *fault);
 
@@ -43,7 +51,10 @@ size_t ws_header_bytes(enum ws_role role, size_t payload_bytes);
 void ws_header_write(uint8_t *out, enum ws_role role, enum ws_opcode opcode, size_t payload_bytes,
                      const uint8_t mask[4]);
 
-/* XORs payload with the mask, in place (clients only). Word-wise or wider. */
+/* XORs payload with the mask, in place (clients only), 32 bytes at a step. */
 void ws_mask(uint8_t *payload, size_t payload_bytes, const uint8_t mask[4]);
+
+/* May this code stand in a close frame (RFC 6455 section 7.4 and the registry it began)? */
+bool ws_close_code_valid(uint16_t code);
 
 #endif
