@@ -221,8 +221,11 @@ void core_join(struct core *core)
 
 void core_close(struct core *core)
 {
+    struct letter letter;
     if (!core)
         return;
+    while (mail_receive(core->inbox, &letter))
+        calls_drop_letter(&letter);
     calls_close(core->calls);
     if (core->io)
         io_close(core->io);

@@ -309,6 +309,13 @@ static void settle(struct calls *calls, struct conn *conn, const struct waiting 
         respond(calls, conn, answer);
 }
 
+void admit_drop(uint64_t id, struct link_answer *answer)
+{
+    plan_free(answer->plan);
+    free(answer);
+    free((struct waiting *)(uintptr_t)id);
+}
+
 void admit_answer(struct calls *calls, uint64_t id, struct link_answer *answer)
 {
     struct waiting *waiting = (struct waiting *)(uintptr_t)id;
@@ -317,7 +324,5 @@ void admit_answer(struct calls *calls, uint64_t id, struct link_answer *answer)
     histogram_add(&calls->metrics->control_answer, answered_ns / 1000);
     if (conn) /* else the asker hung up */
         settle(calls, conn, waiting, answer);
-    plan_free(answer->plan);
-    free(answer);
-    free(waiting);
+    admit_drop(id, answer);
 }

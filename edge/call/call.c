@@ -366,3 +366,20 @@ void calls_on_letter(struct calls *calls, const struct letter *letter)
         assert(!"a letter of unknown kind");
     }
 }
+
+void calls_drop_letter(const struct letter *letter)
+{
+    switch (letter->kind) {
+    case LETTER_PLAN:
+        plan_free(letter->content);
+        break;
+    case LETTER_ANSWER:
+        admit_drop(letter->id, letter->content);
+        break;
+    case LETTER_CONN:
+        conn_parcel_free(letter->content);
+        break;
+    default: /* resolved, hangup: plain memory; drain: nothing */
+        free(letter->content);
+    }
+}

@@ -127,6 +127,9 @@ void calls_on_timer(struct calls *calls, const struct timer *timer);
 /* One letter from the link, the resolver or another core; its content is taken. */
 void calls_on_letter(struct calls *calls, const struct letter *letter);
 
+/* Frees a letter that came too late to be read: the core has stopped. Boot thread. */
+void calls_drop_letter(const struct letter *letter);
+
 /* Frees what has ended. Last thing before io_flush. */
 void calls_turn_end(struct calls *calls);
 

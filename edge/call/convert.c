@@ -11,9 +11,10 @@
 #include "edge/call/own.h"
 #include "edge/media/g711.h"
 
-#define PIECE_TEXT_BYTES 65536 /* of a PCM delta: 49152 bytes, 24576 samples, a second of speech   \
-                                */
-#define PASS_TEXT_BYTES 16384  /* of a mu-law delta: one media message of a second and a half */
+#define PIECE_TEXT_BYTES                                                                           \
+    65536                     /* of a PCM delta: 49152 bytes, 24576 samples, a second of speech    \
+                               */
+#define PASS_TEXT_BYTES 16384 /* of a mu-law delta: one media message of a second and a half */
 
 _Static_assert(PIECE_TEXT_BYTES % 4 == 0 && PASS_TEXT_BYTES % 4 == 0,
                "base64 may be cut between groups of four only");

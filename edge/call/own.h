@@ -73,6 +73,8 @@ enum end convert_down(struct calls *calls, struct call *call, struct span audio,
 void admit_request(struct calls *calls, struct conn *conn, const struct message *message);
 /* Control's answer to what was asked under this id; takes it. */
 void admit_answer(struct calls *calls, uint64_t id, struct link_answer *answer);
+/* The same, when nobody waits any more. */
+void admit_drop(uint64_t id, struct link_answer *answer);
 void admit_index(struct calls *calls, struct call *call);
 void admit_forget(struct calls *calls, struct call *call);
 
