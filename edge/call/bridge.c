@@ -32,6 +32,23 @@ uint64_t bridge_clock(const struct calls *calls, const struct call *call)
     return call->up.samples + since_ns / (1000000 / SAMPLES_PER_MS);
 }
 
+/* ---- blame ---- */
+
+/* The carrier did wrong: counted, and what its close frame will say. */
+static enum end blame_carrier(struct calls *calls, struct call *call, enum fault fault)
+{
+    COUNT(calls->metrics, faults[fault]);
+    call->carrier_fault = fault;
+    return fault == FAULT_stream_wrong_call ? END_carrier_wrong_call : END_carrier_protocol;
+}
+
+static enum end blame_ai(struct calls *calls, struct call *call, enum fault fault)
+{
+    COUNT(calls->metrics, faults[fault]);
+    call->ai_fault = fault;
+    return END_ai_protocol;
+}
+
 /* ---- caller to AI ---- */
 
 /* Until the AI is ready the caller's last CALL_EARLY_BYTES_MAX are kept; the oldest go first. */
@@ -143,12 +160,12 @@ static enum end start_stream(struct calls *calls, struct call *call,
                              const struct twilio_message *start)
 {
     if (call->carrier_state != CARRIER_OPEN || !call->connected_seen)
-        return END_carrier_protocol;
+        return blame_carrier(calls, call, FAULT_stream_unexpected);
     if (!span_equal_secret(start->call_sid, span_of(call->plan->call_sid)) ||
         !span_equal_secret(start->account_sid, span_of(call->plan->account_sid)))
-        return END_carrier_wrong_call;
+        return blame_carrier(calls, call, FAULT_stream_wrong_call);
     if (!span_copy_text(start->stream_sid, call->stream_sid, sizeof call->stream_sid))
-        return END_carrier_protocol;
+        return blame_carrier(calls, call, FAULT_stream_field);
     call->carrier_state = CARRIER_STARTED;
     call->started_ms = call->last_media_ms = io_now_ms(calls->io);
     call->started_at_ms = clock_wall_ms();
@@ -164,7 +181,7 @@ static enum end start_stream(struct calls *calls, struct call *call,
 static enum end connected(struct calls *calls, struct call *call)
 {
     if (call->connected_seen)
-        return END_carrier_protocol;
+        return blame_carrier(calls, call, FAULT_stream_unexpected);
     call->connected_seen = true;
     wheel_set(io_wheel(calls->io), &call->carrier_timer,
               io_now_ms(calls->io) + STREAM_FIRST_MESSAGE_MS);
@@ -200,14 +217,10 @@ static void count_sequence(struct calls *calls, struct call *call, uint64_t sequ
 static enum end started_only(struct calls *calls, struct call *call,
                              const struct twilio_message *message)
 {
-    if (call->carrier_state != CARRIER_STARTED) {
-        COUNT(calls->metrics, faults[FAULT_stream_unexpected]);
-        return END_carrier_protocol;
-    }
-    if (!span_is(message->stream_sid, call->stream_sid)) {
-        COUNT(calls->metrics, faults[FAULT_stream_wrong_call]);
-        return END_carrier_wrong_call;
-    }
+    if (call->carrier_state != CARRIER_STARTED)
+        return blame_carrier(calls, call, FAULT_stream_unexpected);
+    if (!span_is(message->stream_sid, call->stream_sid))
+        return blame_carrier(calls, call, FAULT_stream_wrong_call);
     return END_NONE;
 }
 
@@ -215,10 +228,8 @@ enum end bridge_carrier(struct calls *calls, struct call *call, struct span text
 {
     struct twilio_message message;
     enum fault fault = twilio_read(text, &message);
-    if (fault != FAULT_NONE) {
-        COUNT(calls->metrics, faults[fault]);
-        return END_carrier_protocol;
-    }
+    if (fault != FAULT_NONE)
+        return blame_carrier(calls, call, fault);
     if (message.has_sequence)
         count_sequence(calls, call, message.sequence);
     switch (message.event) {
@@ -271,10 +282,8 @@ static enum end ai_to_carrier(struct calls *calls, struct call *call,
 {
     struct down *down = &call->down;
     ptrdiff_t decoded = base64_decoded_bytes(delta->audio);
-    if (decoded < 0 || !base64_valid(delta->audio)) {
-        COUNT(calls->metrics, faults[FAULT_base64_invalid]);
-        return END_ai_protocol;
-    }
+    if (decoded < 0 || !base64_valid(delta->audio))
+        return blame_ai(calls, call, FAULT_base64_invalid);
     if (call->carrier_state != CARRIER_STARTED || span_is(delta->response_id, down->dropped)) {
         call->figures.late_dropped_bytes += (uint64_t)decoded;
         COUNT_BY(calls->metrics, audio_dropped_late, decoded);
@@ -284,7 +293,7 @@ static enum end ai_to_carrier(struct calls *calls, struct call *call,
     TRY(convert_down(calls, call, delta->audio, &samples));
     if (!heard_sent(&down->heard, delta->item_id, delta->content_index, samples,
                     bridge_clock(calls, call), clock_wall_ms()))
-        return END_ai_protocol;
+        return blame_ai(calls, call, FAULT_ai_event);
     call->figures.frames_down++;
     call->figures.bytes_down += samples;
     COUNT(calls->metrics, frames_ai_in);
@@ -392,10 +401,8 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
     struct realtime_event event;
     struct down *down = &call->down;
     enum fault fault = realtime_read(text, &event);
-    if (fault != FAULT_NONE) {
-        COUNT(calls->metrics, faults[fault]);
-        return END_ai_protocol;
-    }
+    if (fault != FAULT_NONE)
+        return blame_ai(calls, call, fault);
     switch (event.kind) {
     case REALTIME_AUDIO_DELTA:
         return ai_to_carrier(calls, call, &event);
@@ -410,7 +417,7 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
     case REALTIME_RESPONSE_CREATED:
         return span_copy_text(event.response_id, down->response, sizeof down->response)
                    ? END_NONE
-                   : END_ai_protocol;
+                   : blame_ai(calls, call, FAULT_ai_event);
     case REALTIME_RESPONSE_DONE:
         end_response(calls, call, &event);
         return END_NONE;

@@ -126,15 +126,15 @@ void call_attach(struct calls *calls, struct call *call, struct conn *conn)
 }
 
 /* What the carrier's connection is closed with: 1000 unless the carrier itself did wrong. */
-static enum fault closing_fault(enum end reason)
+static enum fault closing_fault(const struct call *call)
 {
-    switch (reason) {
+    if (call->carrier_fault != FAULT_NONE)
+        return call->carrier_fault;
+    switch (call->end) {
     case END_carrier_silent:
         return FAULT_stream_silent;
     case END_carrier_no_start:
         return FAULT_stream_no_start;
-    case END_carrier_wrong_call:
-        return FAULT_stream_wrong_call;
     case END_carrier_too_slow:
         return FAULT_peer_slow;
     case END_drained:
@@ -161,9 +161,9 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
     struct conn *carrier = call_carrier(calls, call);
     struct conn *ai = call_ai(calls, call);
     if (carrier)
-        conn_close(calls->io, carrier, closing_fault(reason));
+        conn_close(calls->io, carrier, closing_fault(call));
     if (ai)
-        conn_close(calls->io, ai, FAULT_NONE);
+        conn_close(calls->io, ai, call->ai_fault);
     call->carrier = call->ai = 0;
     calls->ended_slots[calls->ended_count++] = call->slot;
 }
@@ -258,6 +258,7 @@ static enum end on_carrier(struct calls *calls, struct call *call, const struct 
         return lost_carrier(message);
     default: /* binary: Media Streams are text */
         COUNT(calls->metrics, faults[FAULT_stream_binary]);
+        call->carrier_fault = FAULT_stream_binary;
         return END_carrier_protocol;
     }
 }

@@ -81,6 +81,7 @@ struct call {
     enum carrier_state carrier_state;
     enum ai_state ai_state;
     enum end end;
+    enum fault carrier_fault, ai_fault; /* what a leg did wrong: its close frame says it */
     uint32_t slot, generation;
     struct call *next_by_ticket; /* chain of calls_by_ticket */
     struct plan *plan;           /* owned */
