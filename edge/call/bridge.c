@@ -130,11 +130,10 @@ static enum end carrier_to_ai(struct calls *calls, struct call *call,
                               const struct twilio_message *media)
 {
     ptrdiff_t decoded = base64_decoded_bytes(media->payload);
-    if (decoded < 0 || decoded > STREAM_PAYLOAD_BYTES_MAX || !base64_valid(media->payload)) {
-        COUNT(calls->metrics, faults[decoded > STREAM_PAYLOAD_BYTES_MAX ? FAULT_stream_payload_large
-                                                                        : FAULT_base64_invalid]);
-        return END_carrier_protocol;
-    }
+    if (decoded > STREAM_PAYLOAD_BYTES_MAX)
+        return blame_carrier(calls, call, FAULT_stream_payload_large);
+    if (decoded < 0 || !base64_valid(media->payload))
+        return blame_carrier(calls, call, FAULT_base64_invalid);
     size_t samples = (size_t)decoded;
     TRY(keep_time(calls, call, media->timestamp_ms));
     call->last_media_ms = io_now_ms(calls->io);
