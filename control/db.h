@@ -8,9 +8,10 @@
  * statement_ms on the server and DB_GRACE_MS more here (then the connection is dropped, so a frozen
  * server cannot freeze a worker), DB_TRIES_MAX tries of a transaction.
  *
- * The connection is made at the first use and again after it broke. While the server is away calls
- * fail at once with DB_AWAY except for one try per backoff interval (50 ms to 1 s, jittered), so a
- * webhook learns about it in well under a second. */
+ * The connection is made at the first use and again after it broke. A server that restarts is
+ * waited for, patience_ms from when it was missed; after that calls fail at once with DB_AWAY
+ * except for one attempt per backoff interval (50 ms to 1 s, jittered), so a webhook always learns
+ * within a second. */
 #ifndef RINGBRIDGE_CONTROL_DB_H
 #define RINGBRIDGE_CONTROL_DB_H
 
@@ -43,21 +44,26 @@ struct db_figures {
     atomic_uint_fast64_t retries;                /* transactions begun again */
     atomic_uint_fast64_t connects;
     atomic_uint_fast64_t connect_failures;
-    atomic_uint_fast64_t buckets[DB_BUCKETS]; /* statement latency; bounds in db.c, last is +Inf */
+    atomic_uint_fast64_t
+        buckets[DB_BUCKETS]; /* statement latency, not cumulative; the last is +Inf */
     atomic_uint_fast64_t latency_us_sum;
 };
+
+/* Counts one statement. For db.c. */
+void db_figures_note(struct db_figures *figures, uint64_t took_us, enum db_result result);
 
 /* Writes the figures as Prometheus text (ringbridge_control_database_*). */
 void db_figures_write(FILE *out, const struct db_figures *figures);
 
 struct db_config {
-    const char *url;            /* libpq connection string or URL; borrowed */
-    const char *role;           /* SET ROLE after connecting; NULL: stay who we are; borrowed */
-    const char *application;    /* shown in pg_stat_activity; borrowed */
-    unsigned statement_ms;      /* statement_timeout; 0: none (migrations) */
-    unsigned lock_ms;           /* lock_timeout; 0: none */
-    unsigned idle_ms;           /* idle_in_transaction_session_timeout; 0: none */
-    unsigned tries;             /* 1 to DB_TRIES_MAX; 1: never retry */
+    const char *url;         /* libpq connection string or URL; borrowed */
+    const char *role;        /* SET ROLE after connecting; NULL: stay who we are; borrowed */
+    const char *application; /* shown in pg_stat_activity; borrowed */
+    unsigned statement_ms;   /* statement_timeout; 0: none (migrations) */
+    unsigned lock_ms;        /* lock_timeout; 0: none */
+    unsigned idle_ms;        /* idle_in_transaction_session_timeout; 0: none */
+    unsigned tries;          /* 1 to DB_TRIES_MAX; 1: never retry */
+    unsigned patience_ms;    /* a server that went away is waited for so long, once per absence */
     struct db_figures *figures; /* or NULL */
 };
 

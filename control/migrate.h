@@ -15,8 +15,13 @@ struct migrate_step {
     const char *sql;
 };
 
+/* Made by control/embed.cmake. */
 extern const struct migrate_step migrate_steps[];
 extern const int migrate_steps_count;
+extern const char *const migrate_roles; /* sql/roles.sql: run before the steps, every time */
+
+/* Connects as whoever runs migrations: the owner, no role, no deadlines but the lock's. */
+struct db_config migrate_config(const char *url);
 
 /* Applies what is missing, in order. applied counts. False with a sentence in error that names the
  * mend: no connection, no right to create roles, a file that was changed after it was applied, a

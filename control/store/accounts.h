@@ -9,12 +9,15 @@
 #include "control/db.h"
 #include "control/seal.h"
 
-#define ACCOUNTS_TOKENS_MAX 4
+#define ACCOUNTS_TOKENS_MAX  4
+#define ACCOUNTS_SECRET_MAX  512 /* longest secret taken, with NUL */
+#define ACCOUNTS_CONTEXT_MAX 128
 
 /* Secrets in the clear: wipe with accounts_wipe. */
 struct accounts_tokens {
     int count; /* 0: the account is unknown here; try the installation's own */
-    char token[ACCOUNTS_TOKENS_MAX][128]; /* the current one first, then the previous one */
+    char token[ACCOUNTS_TOKENS_MAX]
+              [ACCOUNTS_SECRET_MAX]; /* the current one first, then the previous one */
 };
 
 /* The auth tokens of an account, opened. A token that does not open (wrong secret key) is left out
@@ -22,6 +25,10 @@ struct accounts_tokens {
 enum db_result accounts_tokens(struct db *db, const struct seal *seal, const char *account_sid,
                                struct accounts_tokens *tokens, int *unopened);
 void accounts_wipe(struct accounts_tokens *tokens);
+
+/* What a secret is sealed to: it opens nowhere else. */
+void accounts_context(const char *organization, const char *kind, const char *account,
+                      char context[ACCOUNTS_CONTEXT_MAX]);
 
 /* For the command line. kind: "twilio" (account: AccountSid, secret: auth token) or "openai"
  * (account: "", secret: API key). Adding again makes the old secret the previous one. */

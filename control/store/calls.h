@@ -1,7 +1,7 @@
 /* calls: the life of one phone call in the database, as webhooks and the edge tell it.
  *
  * What it is: the few questions asked on request paths, each ONE round trip to a SQL function of
- * sql/0002 that finds the organisation itself, because none is known yet. What it is not: reading
+ * sql/0003 that finds the organisation itself, because none is known yet. What it is not: reading
  * calls for people (records.h) or the edge's events (events.h).
  *
  * Every fact lands in the append-only ledger call_events, once; the row in conversations is a pure
@@ -55,7 +55,9 @@ struct calls_incoming {
     const char *tools_json;                     /* a JSON array */
     const char *settings_json;                  /* a JSON object */
     uint32_t duration_max_s;
-    char *ai_key; /* the organisation's own AI key, opened; NULL: use the installation's */
+    char *ai_key;     /* the organisation's own AI key, opened; NULL: use the installation's */
+    bool ai_key_lost; /* it has one but it does not open (another RINGBRIDGE_SECRET_KEY): say so
+                         loudly, and do not bill the installation's account for it */
     struct db_rows *rows;
 };
 
@@ -101,7 +103,8 @@ void calls_next_free(struct calls_next *next);
 enum calls_ticket { CALLS_TICKET_FIRST, CALLS_TICKET_USED, CALLS_TICKET_UNKNOWN_CALL };
 
 /* Uses up a ticket whose MAC and expiry the caller has verified. The nonce is remembered until
- * expires_at_ms; the second use, on any control, is CALLS_TICKET_USED. */
+ * expires_at_ms; the second use, on any control, is CALLS_TICKET_USED. (When the answer of a first
+ * use is lost with its connection, the repetition says USED as well: the safe side.) */
 enum db_result calls_use_ticket(struct db *db, const char *organization, const char *conversation,
                                 struct span nonce, int64_t expires_at_ms,
                                 enum calls_ticket *ticket);

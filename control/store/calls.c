@@ -1,0 +1,293 @@
+#include "control/store/calls.h"
+
+#include "common/panic.h"
+#include "control/store/accounts.h"
+#include "control/store/clean.h"
+
+#include <stdlib.h>
+
+#define WEBHOOK                                                                                    \
+    "ROW($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bigint, $8::text, "       \
+    "$9::bigint, $10::bigint, $11::text, $12::jsonb)::carrier_webhook"
+#define WEBHOOK_VALUES     12
+#define WEBHOOK_TEXT_MAX   512
+#define WEBHOOK_NUMBER_MAX INT64_C(1000000000)
+
+static const char *const found_names[] = {"found", "unknown_number", "unknown_call",
+                                          "wrong_account", "invalid"};
+
+const char *calls_found_name(enum calls_found found)
+{
+    assert(found <= CALLS_INVALID);
+    return found_names[found];
+}
+
+static enum calls_found read_found(const char *name)
+{
+    for (unsigned i = 0; i <= CALLS_INVALID; i++)
+        if (name && strcmp(name, found_names[i]) == 0)
+            return (enum calls_found)i;
+    return CALLS_INVALID;
+}
+
+/* A webhook's fields as parameters, and what was allocated for them. */
+struct parameters {
+    struct db_value values[WEBHOOK_VALUES + 3];
+    char *owned[WEBHOOK_VALUES];
+    int owned_count;
+};
+
+static struct db_value own(struct parameters *parameters, char *text)
+{
+    assert(parameters->owned_count < WEBHOOK_VALUES);
+    parameters->owned[parameters->owned_count++] = text;
+    return db_text(text);
+}
+
+static struct db_value bounded(int64_t number)
+{
+    return db_number_or_null(number > WEBHOOK_NUMBER_MAX ? WEBHOOK_NUMBER_MAX : number);
+}
+
+static void fill(struct parameters *parameters, const struct calls_webhook *webhook)
+{
+    const char *const texts[] = {webhook->account_sid, webhook->call_sid,  webhook->from,
+                                 webhook->to,          webhook->direction, webhook->status};
+    *parameters = (struct parameters){.owned_count = 0};
+    for (int i = 0; i < 6; i++)
+        parameters->values[i] = own(parameters, clean_text(texts[i], WEBHOOK_TEXT_MAX));
+    parameters->values[6] = bounded(webhook->sequence_number);
+    parameters->values[7] = own(parameters, clean_text(webhook->timestamp, WEBHOOK_TEXT_MAX));
+    parameters->values[8] = bounded(webhook->duration_s);
+    parameters->values[9] = bounded(webhook->sip_response_code);
+    parameters->values[10] = own(parameters, clean_text(webhook->idempotency_token, 128));
+    parameters->values[11] = own(parameters, clean_json(webhook->parameters_json));
+}
+
+static void release(struct parameters *parameters)
+{
+    for (int i = 0; i < parameters->owned_count; i++)
+        free(parameters->owned[i]);
+}
+
+static void copy_cell(const struct db_rows *rows, int column, char *text, size_t room)
+{
+    const char *cell = db_cell(rows, 0, column);
+    bool fits = span_copy_text(span_of(cell ? cell : ""), text, room);
+    assert(fits); /* the columns are uuids and names of ours */
+}
+
+static const char *text_cell(const struct db_rows *rows, int column)
+{
+    const char *cell = db_cell(rows, 0, column);
+    return cell ? cell : "";
+}
+
+/* -- a call comes in -----------------------------------------------------------------------------
+ */
+
+#define ANSWER_COLUMNS                                                                             \
+    "found, created, conversation_id, organization_id, organization_name, call_status, "           \
+    "configured, ai_backend, model, voice, instructions, greeting, audio_format, language, "       \
+    "transcription_model, duration_max_s, tools, settings, ai_sealed, call_sid, account_sid"
+
+static void open_ai_key(const struct seal *seal, struct calls_incoming *incoming)
+{
+    char key[ACCOUNTS_SECRET_MAX];
+    size_t bytes;
+    uint8_t *sealed = db_cell_bytes(incoming->rows, 0, 18, &bytes);
+    if (!sealed)
+        return;
+    char context[ACCOUNTS_CONTEXT_MAX];
+    accounts_context(incoming->organization, "openai", "", context);
+    if (seal_read(seal, context, span_from(sealed, bytes), key, sizeof key))
+        incoming->ai_key = strdup(key);
+    incoming->ai_key_lost = !incoming->ai_key;
+    explicit_bzero(key, sizeof key);
+    free(sealed);
+}
+
+static void read_answer(const struct seal *seal, struct calls_incoming *incoming)
+{
+    const struct db_rows *rows = incoming->rows;
+    incoming->found = read_found(db_cell(rows, 0, 0));
+    if (incoming->found != CALLS_FOUND)
+        return;
+    incoming->created = db_cell_bool(rows, 0, 1);
+    copy_cell(rows, 2, incoming->conversation, sizeof incoming->conversation);
+    copy_cell(rows, 3, incoming->organization, sizeof incoming->organization);
+    incoming->organization_name = text_cell(rows, 4);
+    incoming->call_status = text_cell(rows, 5);
+    incoming->configured = db_cell_bool(rows, 0, 6);
+    incoming->ai_backend = text_cell(rows, 7);
+    incoming->model = text_cell(rows, 8);
+    incoming->voice = text_cell(rows, 9);
+    incoming->instructions = text_cell(rows, 10);
+    incoming->greeting = text_cell(rows, 11);
+    incoming->audio_format = text_cell(rows, 12);
+    incoming->language = text_cell(rows, 13);
+    incoming->transcription_model = text_cell(rows, 14);
+    incoming->duration_max_s = (uint32_t)db_cell_number(rows, 0, 15);
+    incoming->tools_json = text_cell(rows, 16);
+    incoming->settings_json = text_cell(rows, 17);
+    open_ai_key(seal, incoming);
+}
+
+enum db_result calls_incoming(struct db *db, const struct seal *seal,
+                              const struct calls_webhook *webhook, struct calls_incoming *incoming)
+{
+    static const struct db_statement query = {
+        "SELECT " ANSWER_COLUMNS " FROM incoming_call(" WEBHOOK ")", WEBHOOK_VALUES};
+    struct parameters parameters;
+    *incoming = (struct calls_incoming){.found = CALLS_INVALID};
+    fill(&parameters, webhook);
+    enum db_result result = db_run(db, &query, parameters.values, WEBHOOK_VALUES, &incoming->rows);
+    release(&parameters);
+    if (result == DB_OK)
+        read_answer(seal, incoming);
+    return result;
+}
+
+void calls_incoming_free(struct calls_incoming *incoming)
+{
+    if (incoming->ai_key)
+        explicit_bzero(incoming->ai_key, strlen(incoming->ai_key));
+    free(incoming->ai_key);
+    db_rows_free(incoming->rows);
+    *incoming = (struct calls_incoming){.found = CALLS_INVALID};
+}
+
+enum db_result calls_plan(struct db *db, const struct seal *seal, const char *organization,
+                          const char *conversation, struct calls_plan *plan)
+{
+    static const struct db_statement query = {
+        "SELECT " ANSWER_COLUMNS " FROM plan_call($1::uuid, $2::uuid)", 2};
+    *plan = (struct calls_plan){.incoming = {.found = CALLS_UNKNOWN_CALL}};
+    enum db_result result = db_run(
+        db, &query, db_values(db_text(organization), db_text(conversation)), &plan->incoming.rows);
+    if (result != DB_OK || db_rows_count(plan->incoming.rows) == 0)
+        return result;
+    read_answer(seal, &plan->incoming);
+    plan->call_sid = text_cell(plan->incoming.rows, 19);
+    plan->account_sid = text_cell(plan->incoming.rows, 20);
+    return DB_OK;
+}
+
+/* -- reports -------------------------------------------------------------------------------------
+ */
+
+#define TAKEN_COLUMNS                                                                              \
+    "found, stored, conversation_id, organization_id, call_status, is_over, ended_reason, "        \
+    "next_step, next_step ->> 'step'"
+
+static void read_taken(const struct db_rows *rows, struct calls_taken *taken)
+{
+    *taken = (struct calls_taken){.found = read_found(db_cell(rows, 0, 0))};
+    taken->stored = db_cell_bool(rows, 0, 1);
+    copy_cell(rows, 2, taken->conversation, sizeof taken->conversation);
+    copy_cell(rows, 3, taken->organization, sizeof taken->organization);
+    copy_cell(rows, 4, taken->call_status, sizeof taken->call_status);
+    taken->over = db_cell_bool(rows, 0, 5);
+}
+
+/* Runs a statement that begins with the webhook's parameters; more: those that follow them. */
+static enum db_result report(struct db *db, const struct db_statement *query,
+                             const struct calls_webhook *webhook, const struct db_value *more,
+                             struct db_rows **rows)
+{
+    struct parameters parameters;
+    fill(&parameters, webhook);
+    for (int i = WEBHOOK_VALUES; i < query->parameters; i++)
+        parameters.values[i] = more[i - WEBHOOK_VALUES];
+    enum db_result result = db_run(db, query, parameters.values, query->parameters, rows);
+    release(&parameters);
+    return result;
+}
+
+enum db_result calls_status(struct db *db, const struct calls_webhook *webhook,
+                            struct calls_taken *taken)
+{
+    static const struct db_statement query = {
+        "SELECT " TAKEN_COLUMNS " FROM carrier_status(" WEBHOOK ")", WEBHOOK_VALUES};
+    struct db_rows *rows;
+    *taken = (struct calls_taken){.found = CALLS_INVALID};
+    enum db_result result = report(db, &query, webhook, NULL, &rows);
+    if (result == DB_OK)
+        read_taken(rows, taken);
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result calls_stream_status(struct db *db, const struct calls_webhook *webhook,
+                                   const char *stream_sid, const char *event, const char *error,
+                                   struct calls_taken *taken)
+{
+    static const struct db_statement query = {
+        "SELECT " TAKEN_COLUMNS " FROM carrier_note(" WEBHOOK ", 'stream', "
+        "concat_ws('/', $13::text, $14::text), jsonb_build_object('stream_sid', $13::text, "
+        "'event', $14::text, 'error', $15::text))",
+        WEBHOOK_VALUES + 3};
+    struct db_rows *rows;
+    char *sid = clean_text(stream_sid, 64), *name = clean_text(event, 64);
+    char *why = clean_text(error, WEBHOOK_TEXT_MAX);
+    const struct db_value more[] = {db_text(sid), db_text(name), db_text(why)};
+    *taken = (struct calls_taken){.found = CALLS_INVALID};
+    enum db_result result = report(db, &query, webhook, more, &rows);
+    if (result == DB_OK)
+        read_taken(rows, taken);
+    db_rows_free(rows);
+    free(sid);
+    free(name);
+    free(why);
+    return result;
+}
+
+enum db_result calls_after_stream(struct db *db, const struct calls_webhook *webhook,
+                                  struct calls_next *next)
+{
+    static const struct db_statement query = {"SELECT " TAKEN_COLUMNS " FROM carrier_note(" WEBHOOK
+                                              ", 'after-stream', "
+                                              "coalesce($11::text, '-'), NULL)",
+                                              WEBHOOK_VALUES};
+    struct calls_taken taken;
+    *next = (struct calls_next){.found = CALLS_INVALID};
+    enum db_result result = report(db, &query, webhook, NULL, &next->rows);
+    if (result != DB_OK)
+        return result;
+    read_taken(next->rows, &taken);
+    next->found = taken.found;
+    memcpy(next->conversation, taken.conversation, sizeof next->conversation);
+    memcpy(next->organization, taken.organization, sizeof next->organization);
+    copy_cell(next->rows, 6, next->ended_reason, sizeof next->ended_reason);
+    next->step_json = text_cell(next->rows, 7);
+    if (!span_copy_text(span_of(text_cell(next->rows, 8)), next->step, sizeof next->step))
+        strcpy(next->step, "hangup"); /* a step we do not know is no reason for silence */
+    return DB_OK;
+}
+
+void calls_next_free(struct calls_next *next)
+{
+    db_rows_free(next->rows);
+    *next = (struct calls_next){.found = CALLS_INVALID};
+}
+
+enum db_result calls_use_ticket(struct db *db, const char *organization, const char *conversation,
+                                struct span nonce, int64_t expires_at_ms, enum calls_ticket *ticket)
+{
+    static const struct db_statement query = {
+        "SELECT use_ticket($1::uuid, $2::uuid, $3::bytea, "
+        "timestamptz 'epoch' + $4::bigint * interval '1 millisecond')",
+        4};
+    struct db_rows *rows;
+    *ticket = CALLS_TICKET_UNKNOWN_CALL;
+    enum db_result result = db_run(db, &query,
+                                   db_values(db_text(organization), db_text(conversation),
+                                             db_bytes(nonce), db_number(expires_at_ms)),
+                                   &rows);
+    if (result == DB_OK && strcmp(db_cell(rows, 0, 0), "first") == 0)
+        *ticket = CALLS_TICKET_FIRST;
+    else if (result == DB_OK && strcmp(db_cell(rows, 0, 0), "used") == 0)
+        *ticket = CALLS_TICKET_USED;
+    db_rows_free(rows);
+    return result;
+}
