@@ -1,0 +1,85 @@
+#include "control/plan_write.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+bool plan_write_url(const char *base, const char *model, char *url, size_t room)
+{
+    static const char unreserved[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    int length = snprintf(url, room, "%s%cmodel=", base, strchr(base, '?') ? '&' : '?');
+    if (length < 0)
+        return false;
+    size_t bytes = (size_t)length;
+    for (; *model && bytes < room; model++) {
+        bool plain = strchr(unreserved, *model) != NULL;
+        length = snprintf(url + bytes, room - bytes, plain ? "%c" : "%%%02X", (uint8_t)*model);
+        bytes += (size_t)length;
+    }
+    return bytes < room;
+}
+
+static json_t *write_signatures(const struct options *options, const struct plan_facts *facts)
+{
+    char values[SIGNATURE_STREAM_MAX][SIGNATURE_TEXT_BYTES + 1];
+    json_t *array = json_array();
+    size_t count =
+        signature_stream_values(options->websocket_url, facts->stream_path, facts->tokens, values);
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(array, json_string(values[i]));
+    return array;
+}
+
+static const char *or_empty(const char *text)
+{
+    return text ? text : "";
+}
+
+static json_t *write_ai(const struct options *options, const struct calls_incoming *call)
+{
+    char url[2304];
+    json_t *tools = json_loads(call->tools_json ? call->tools_json : "[]", 0, NULL);
+    if (!json_is_array(tools) ||
+        !plan_write_url(options->openai_realtime_url, or_empty(call->model), url, sizeof url)) {
+        json_decref(tools);
+        return NULL;
+    }
+    const char *key = call->ai_key ? call->ai_key : or_empty(options->openai_api_key);
+    return json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "backend",
+        or_empty(call->ai_backend), "url", url, "key", key, "format", or_empty(call->audio_format),
+        "model", or_empty(call->model), "voice", or_empty(call->voice), "instructions",
+        or_empty(call->instructions), "greeting", or_empty(call->greeting), "transcription_model",
+        or_empty(call->transcription_model), "language", or_empty(call->language), "tools", tools);
+}
+
+json_t *plan_write(const struct options *options, const struct plan_facts *facts)
+{
+    const struct calls_incoming *call = facts->call;
+    json_t *ai = write_ai(options, call);
+    if (!ai)
+        return NULL;
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:I, s:o}", "call",
+                     call->conversation, "organization", call->organization, "call_sid",
+                     facts->call_sid, "account_sid", facts->account_sid, "ticket", facts->ticket,
+                     "expires_at_ms", (json_int_t)facts->expires_at_ms, "home_core",
+                     (json_int_t)facts->home_core, "signatures", write_signatures(options, facts),
+                     "duration_max_s", (json_int_t)call->duration_max_s, "ai", ai);
+}
+
+char *plan_write_order(json_t *plan)
+{
+    if (!plan)
+        return NULL;
+    json_t *order = json_pack("{s:s, s:o}", "kind", "prepare", "plan", plan);
+    char *text = order ? json_dumps(order, JSON_COMPACT) : NULL;
+    json_decref(order);
+    return text;
+}
+
+void plan_write_free(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}

@@ -1,0 +1,40 @@
+/* plan_write: the plan of a call, as the edge is told it (common/link_proto.h, "prepare").
+ *
+ * What it is: facts in, JSON text out, the AI's key included: the text is wiped by plan_write_free.
+ * What it is not: the choice of the facts. Thread: any. Bound: the link's frame, checked by
+ * edge_order. */
+#ifndef RINGBRIDGE_CONTROL_PLAN_WRITE_H
+#define RINGBRIDGE_CONTROL_PLAN_WRITE_H
+
+#include "control/options.h"
+#include "control/signature.h"
+#include "control/store/calls.h"
+#include "control/ticket_mint.h"
+
+#include <jansson.h>
+
+struct plan_facts {
+    const struct calls_incoming *call;
+    const char *call_sid, *account_sid;
+    const char *ticket;
+    unsigned home_core;
+    int64_t expires_at_ms;
+    const char *stream_path; /* what the signatures are for */
+    const struct signature_tokens *tokens;
+};
+
+/* The plan object. NULL when the AI's settings are not what the edge can use (tools that are no
+ * array, a text that is not UTF-8) or memory is out. */
+json_t *plan_write(const struct options *options, const struct plan_facts *facts);
+
+/* {"kind":"prepare","plan":{..}} as text; takes the plan. NULL for NULL. */
+char *plan_write_order(json_t *plan);
+
+/* Wipes and frees a text with secrets. NULL is fine. */
+void plan_write_free(char *text);
+
+/* base + "?model=" + model, percent-encoded; "&" when base has a query. False when it does not
+ * fit. */
+bool plan_write_url(const char *base, const char *model, char *url, size_t room);
+
+#endif

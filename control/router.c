@@ -1,0 +1,252 @@
+#include "control/router.h"
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/panic.h"
+#include "control/admit.h"
+#include "control/webhook.h"
+
+#include <stdlib.h>
+
+static const struct route {
+    const char *path;
+    enum metrics_route name;
+    webhook_handler *answer;
+} routes[] = {
+    {"/api/twilio/incoming-call", ROUTE_incoming_call, incoming_call_answer},
+    {"/api/twilio/voice-webhook", ROUTE_incoming_call, incoming_call_answer},
+    {"/api/aloha/webhooks/incoming-call", ROUTE_incoming_call, incoming_call_answer},
+    {"/api/twilio/status-callback", ROUTE_status_callback, status_callback_answer},
+    {"/api/twilio/call-status", ROUTE_status_callback, status_callback_answer},
+    {"/api/aloha/webhooks/call-status", ROUTE_status_callback, status_callback_answer},
+    {"/api/twilio/after-stream", ROUTE_after_stream, after_stream_answer},
+    {"/api/twilio/stream-status", ROUTE_stream_status, stream_status_answer},
+};
+
+#define ROUTES_COUNT (sizeof routes / sizeof routes[0])
+
+const char *router_path(size_t index)
+{
+    return index < ROUTES_COUNT ? routes[index].path : NULL;
+}
+
+static const struct route *find_route(struct span path)
+{
+    for (size_t i = 0; i < ROUTES_COUNT; i++)
+        if (span_is(path, routes[i].path))
+            return &routes[i];
+    return NULL;
+}
+
+/* ---- the door ---- */
+
+static bool is_form(const struct request *request)
+{
+    static const char type[] = "application/x-www-form-urlencoded";
+    const char *value = request_header(request, "content-type");
+    if (!value || strncasecmp(value, type, strlen(type)) != 0)
+        return false;
+    char after = value[strlen(type)];
+    return after == '\0' || after == ';' || after == ' ';
+}
+
+static enum metrics_outcome refuse_signature(struct webhook *webhook)
+{
+    response_sentence(webhook->response, 403, fault_sentence(FAULT_signature_invalid));
+    return OUTCOME_bad_signature;
+}
+
+/* The account's tokens, or who refuses. OUTCOME_answered: found. */
+static enum metrics_outcome find_tokens(struct webhook *webhook)
+{
+    char account_sid[WEBHOOK_TEXT_BYTES];
+    webhook_text(webhook, "AccountSid", account_sid, sizeof account_sid);
+    switch (tokens_find(webhook->service->tokens, webhook->db, account_sid, &webhook->accounts)) {
+    case TOKENS_FOUND:
+        return OUTCOME_answered;
+    case TOKENS_AWAY:
+        if (webhook->route == ROUTE_incoming_call || webhook->route == ROUTE_after_stream)
+            return webhook_answer_softly(webhook);
+        return webhook_callback_failed(webhook, DB_AWAY);
+    case TOKENS_UNKNOWN:
+        break;
+    }
+    if (webhook->service->options->secure_warning_off)
+        return OUTCOME_answered;
+    response_sentence(webhook->response, 403, "This account is not known here.");
+    return OUTCOME_unknown_account;
+}
+
+static bool signed_well(const struct webhook *webhook)
+{
+    const char *presented = request_header(webhook->request, "x-twilio-signature");
+    struct signature_tokens tokens = tokens_for_signature(&webhook->accounts);
+    struct signature_request request = {.base = webhook->service->options->public_url,
+                                        .target = webhook->request->target,
+                                        .body = webhook->request->body,
+                                        .form = webhook->form};
+    if (presented)
+        request.presented = span_of(presented);
+    return webhook->service->options->secure_warning_off || signature_check(&request, &tokens);
+}
+
+/* A webhook without a signature costs no lookup. */
+static enum metrics_outcome pass_door(struct webhook *webhook, const struct route *route)
+{
+    bool checked = !webhook->service->options->secure_warning_off;
+    if (checked && !request_header(webhook->request, "x-twilio-signature"))
+        return refuse_signature(webhook);
+    enum metrics_outcome outcome = find_tokens(webhook);
+    if (outcome != OUTCOME_answered)
+        return outcome;
+    if (!signed_well(webhook))
+        return refuse_signature(webhook);
+    return route->answer(webhook);
+}
+
+static enum metrics_outcome read_and_pass(struct webhook *webhook, const struct route *route)
+{
+    struct form form = {.count = 0};
+    enum fault fault = FAULT_NONE;
+    if (!is_form(webhook->request) && webhook->request->body.bytes)
+        fault = FAULT_form_malformed; /* every webhook here is a form */
+    else
+        fault = form_read(webhook->request->body, &form);
+    if (fault != FAULT_NONE) {
+        response_sentence(webhook->response, fault_http(fault), fault_sentence(fault));
+        return OUTCOME_malformed;
+    }
+    webhook->form = &form;
+    enum metrics_outcome outcome = pass_door(webhook, route);
+    accounts_wipe(&webhook->accounts);
+    webhook->form = NULL;
+    form_free(&form);
+    return outcome;
+}
+
+static enum metrics_outcome answer_webhook(struct webhook *webhook)
+{
+    const struct route *route = find_route(webhook->request->path);
+    if (!route) {
+        response_sentence(webhook->response, 404, fault_sentence(FAULT_not_found));
+        return OUTCOME_not_found;
+    }
+    webhook->route = route->name;
+    if (strcmp(webhook->request->method, "POST") != 0) {
+        response_sentence(webhook->response, 405, fault_sentence(FAULT_http_method));
+        webhook->response->allow = "POST";
+        return OUTCOME_wrong_method;
+    }
+    return read_and_pass(webhook, route);
+}
+
+/* ---- answers ---- */
+
+static uint64_t elapsed_us(const struct work *work)
+{
+    return (clock_monotonic_ns() - work->received_ns) / 1000;
+}
+
+static bool is_late(const struct work *work, const struct request *request)
+{
+    return elapsed_us(work) > (uint64_t)request->deadline_ms * 1000;
+}
+
+static char *write_head(const struct response *response)
+{
+    json_t *headers = json_object();
+    if (response->content_type)
+        json_object_set_new(headers, "content-type", json_string(response->content_type));
+    if (response->allow)
+        json_object_set_new(headers, "allow", json_string(response->allow));
+    if (response->retry_after_s) {
+        char seconds[16];
+        snprintf(seconds, sizeof seconds, "%u", response->retry_after_s);
+        json_object_set_new(headers, "retry-after", json_string(seconds));
+    }
+    json_t *head = json_pack("{s:i, s:o}", "status", response->status, "headers", headers);
+    char *text = head ? json_dumps(head, JSON_COMPACT) : NULL;
+    json_decref(head);
+    return text;
+}
+
+static void send_response(const struct work *work, const struct response *response)
+{
+    char *head = write_head(response);
+    if (head)
+        edge_send(work->edge, LINK_RESPONSE, work->id, span_of(head),
+                  span_from(response->body, response->bytes));
+    free(head);
+}
+
+static void answer_http(const struct service *service, struct db *db, const struct work *work,
+                        const struct request *request)
+{
+    struct response response;
+    struct webhook webhook = {.service = service,
+                              .db = db,
+                              .edge = work->edge,
+                              .events_mark = work->events_mark,
+                              .request = request,
+                              .route = ROUTE_other,
+                              .response = &response};
+    response_empty(&response, 500);
+    enum metrics_outcome outcome = answer_webhook(&webhook);
+    metrics_webhook(service->metrics, webhook.route, outcome, elapsed_us(work));
+    if (is_late(work, request))
+        COUNT(service->metrics, requests_late);
+    else
+        send_response(work, &response);
+    log_at(outcome >= OUTCOME_bad_signature && outcome <= OUTCOME_malformed ? LOG_WARN : LOG_DEBUG,
+           "webhook", log_text("path", metrics_route_name(webhook.route)),
+           log_text("result", metrics_outcome_name(outcome)), log_number("status", response.status),
+           log_text("peer", json_string_value(json_object_get(request->object, "peer"))));
+}
+
+static void answer_metrics(const struct service *service, const struct work *work)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out)
+        return;
+    metrics_write(out, service->metrics);
+    bool written = fclose(out) == 0;
+    if (written)
+        edge_send(work->edge, LINK_RESPONSE, work->id, span_of("{\"status\":200}"),
+                  span_from(text, bytes));
+    free(text);
+}
+
+static void answer_admit(const struct service *service, struct db *db, const struct work *work,
+                         const struct request *request)
+{
+    char *text = admit_answer(service, db, edge_identity(work->edge)->cores,
+                              span_of(request->ticket), request->signature);
+    if (is_late(work, request))
+        COUNT(service->metrics, requests_late);
+    else if (text)
+        edge_send(work->edge, LINK_RESPONSE, work->id, span_of(text), (struct span){NULL, 0});
+    plan_write_free(text);
+}
+
+void router_answer(void *context, struct db *db, const struct work *work)
+{
+    const struct service *service = context;
+    struct request request;
+    if (!request_read(work->json, work->raw, &request)) {
+        COUNT(service->metrics, requests_malformed);
+        edge_send(work->edge, LINK_RESPONSE, work->id, span_of("{\"status\":400}"),
+                  (struct span){NULL, 0});
+        return;
+    }
+    if (is_late(work, &request))
+        COUNT(service->metrics, requests_late);
+    else if (request.kind == REQUEST_HTTP)
+        answer_http(service, db, work, &request);
+    else if (request.kind == REQUEST_ADMIT)
+        answer_admit(service, db, work, &request);
+    else
+        answer_metrics(service, work);
+    request_free(&request);
+}

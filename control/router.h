@@ -1,0 +1,20 @@
+/* router: what an edge asks, to the handler that knows, and the answer back.
+ *
+ * Paths are matched as they came, canonical ones and the aliases that existing deployments have
+ * configured at Twilio. Signature first: a webhook reaches its handler only when it was signed by
+ * an account we know; before that nothing is read beyond what the check needs.
+ * An answer whose deadline has passed is not sent: the edge has answered itself. Thread: a worker.
+ */
+#ifndef RINGBRIDGE_CONTROL_ROUTER_H
+#define RINGBRIDGE_CONTROL_ROUTER_H
+
+#include "control/pool.h"
+#include "control/service.h"
+
+/* For pool_config.answer; context is the struct service. */
+void router_answer(void *context, struct db *db, const struct work *work);
+
+/* The path of every webhook in order, aliases included; NULL behind the last. For tests. */
+const char *router_path(size_t index);
+
+#endif

@@ -1,0 +1,156 @@
+#include "control/serve.h"
+
+#include "common/log.h"
+#include "common/panic.h"
+#include "control/json_read.h"
+#include "control/link.h"
+#include "control/pool.h"
+#include "control/router.h"
+#include "control/service.h"
+#include "control/uuid.h"
+
+#include <errno.h>
+#include <openssl/rand.h>
+#include <signal.h>
+#include <stdlib.h>
+
+static struct metrics metrics; /* one for the life of the process */
+
+struct serving {
+    struct service service;
+    struct edge_config edges;
+    struct pool *pool;
+    struct link *link;
+    char run[UUID_TEXT_BYTES + 1];
+    char error[512];
+};
+
+static bool fail(struct serving *serving, const char *reason)
+{
+    snprintf(serving->error, sizeof serving->error, "%s", reason);
+    return false;
+}
+
+static bool check_url(struct serving *serving, const char *url, const char *name)
+{
+    if (signature_base_valid(url) && strlen(url) <= SERVICE_URL_BYTES_MAX)
+        return true;
+    snprintf(serving->error, sizeof serving->error,
+             "%s must be a URL of a scheme, a host and perhaps a port and a path, of at most %d "
+             "bytes",
+             name, SERVICE_URL_BYTES_MAX);
+    return false;
+}
+
+static bool make_run(struct serving *serving)
+{
+    uint8_t bytes[UUID_BYTES];
+    if (RAND_bytes(bytes, sizeof bytes) != 1)
+        return fail(serving, "there is no randomness to be had");
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40); /* version 4 */
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    uuid_write(bytes, serving->run);
+    return true;
+}
+
+static bool make_keys(struct serving *serving, const struct options *options)
+{
+    struct ticket_keys *keys = &serving->service.ticket_keys;
+    _Static_assert(TICKET_KEY_BYTES == SEAL_KEY_BYTES, "a derived key is a ticket key");
+    if (!seal_derive(&options->seal, TICKET_KEY_LABEL, false, keys->current))
+        return fail(serving, "RINGBRIDGE_SECRET_KEY is needed: set it to 64 hexadecimal digits, "
+                             "for example from: openssl rand -hex 32");
+    keys->has_previous = seal_derive(&options->seal, TICKET_KEY_LABEL, true, keys->previous);
+    return true;
+}
+
+static bool open_pool(struct serving *serving, const struct options *options)
+{
+    struct pool_config config = {
+        .workers = options->workers,
+        .db = db_config_serving(options->database_serving_url, &metrics.database),
+        .metrics = &metrics,
+        .answer = router_answer,
+        .context = &serving->service};
+    if (options->workers < 1 || options->workers > POOL_WORKERS_MAX)
+        return fail(serving, "--workers must be from 1 to 256");
+    serving->pool = pool_open(&config, serving->error, sizeof serving->error);
+    return serving->pool != NULL;
+}
+
+static bool open_link(struct serving *serving, const struct options *options)
+{
+    serving->edges = (struct edge_config){
+        .run = serving->run,
+        .pool = serving->pool,
+        .metrics = &metrics,
+        .db = db_config_serving(options->database_serving_url, &metrics.database),
+        .ticket_keys = &serving->service.ticket_keys};
+    serving->link =
+        link_open(options->socket_path, &serving->edges, serving->error, sizeof serving->error);
+    return serving->link != NULL;
+}
+
+static bool open_all(struct serving *serving, const struct options *options)
+{
+    serving->service.options = options;
+    serving->service.metrics = &metrics;
+    if (!check_url(serving, options->public_url, "PUBLIC_URL") ||
+        !check_url(serving, options->websocket_url, "TWILIO_WEBSOCKET_URL") || !make_run(serving) ||
+        !make_keys(serving, options))
+        return false;
+    serving->service.tokens = tokens_open(options, &metrics);
+    if (!serving->service.tokens)
+        return fail(serving, "no memory for tokens");
+    return open_pool(serving, options) && open_link(serving, options);
+}
+
+/* In the order in which nobody is left without what he uses: the link stops reading, the workers
+ * finish and answer, then the edges go. */
+static void close_all(struct serving *serving)
+{
+    if (serving->link)
+        link_stop(serving->link);
+    if (serving->pool)
+        pool_close(serving->pool, SERVE_DRAIN_MS);
+    if (serving->link)
+        link_close(serving->link);
+    if (serving->service.tokens)
+        tokens_close(serving->service.tokens);
+    explicit_bzero(&serving->service.ticket_keys, sizeof serving->service.ticket_keys);
+}
+
+/* Blocked in every thread, so that only this one takes them. */
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGINT);
+    pthread_sigmask(SIG_BLOCK, signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int serve_run(const struct options *options)
+{
+    struct serving serving = {.pool = NULL};
+    sigset_t signals;
+    int signal_number = 0;
+    json_read_open();
+    block_signals(&signals);
+    bool opened = open_all(&serving, options);
+    if (opened) {
+        log_info("control serves", log_text("socket", options->socket_path),
+                 log_number("workers", options->workers), log_text("run", serving.run),
+                 log_text("public_url", options->public_url));
+        if (options->secure_warning_off)
+            log_warn("signatures are not checked: anybody may send webhooks",
+                     log_number("insecure", 1));
+        while (sigwait(&signals, &signal_number) == EINTR)
+            continue;
+        log_info("control drains", log_number("signal", signal_number));
+    } else {
+        log_error("control cannot serve", log_text("reason", serving.error));
+    }
+    close_all(&serving);
+    return opened ? 0 : 1;
+}

@@ -1,0 +1,20 @@
+/* service: what all workers share while control serves. Made at boot by serve.c, constant
+ * afterwards, except for what locks itself (tokens, metrics). Thread: any. */
+#ifndef RINGBRIDGE_CONTROL_SERVICE_H
+#define RINGBRIDGE_CONTROL_SERVICE_H
+
+#include "control/metrics.h"
+#include "control/options.h"
+#include "control/ticket_mint.h"
+#include "control/tokens.h"
+
+#define SERVICE_URL_BYTES_MAX 512 /* of PUBLIC_URL and TWILIO_WEBSOCKET_URL */
+
+struct service {
+    const struct options *options;
+    struct ticket_keys ticket_keys;
+    struct tokens *tokens;
+    struct metrics *metrics;
+};
+
+#endif

@@ -1,0 +1,82 @@
+/* webhook: one signed request of the carrier, on its way through a handler.
+ *
+ * What it is: the form, the tokens that signed it, and helpers that every handler needs: the
+ * standard parameters as the store takes them, and the answers in words. What it is not: the
+ * check of the signature (router.c does it before any handler runs). A handler (control/webhooks/)
+ * reads top to bottom: ask the store one question, answer, log one line.
+ * Owner: the router. Thread: one worker. */
+#ifndef RINGBRIDGE_CONTROL_WEBHOOK_H
+#define RINGBRIDGE_CONTROL_WEBHOOK_H
+
+#include "control/edge.h"
+#include "control/form.h"
+#include "control/request.h"
+#include "control/response.h"
+#include "control/service.h"
+#include "control/store/calls.h"
+
+#define WEBHOOK_TEXT_BYTES 512
+#define WEBHOOK_SOFT_MAX   20 /* times a caller hears "one moment" before we give up */
+
+struct webhook {
+    const struct service *service;
+    struct db *db;
+    struct edge *edge;
+    uint64_t events_mark; /* of edge_await */
+    const struct request *request;
+    const struct form *form;
+    struct accounts_tokens accounts; /* of the account that signed; wiped by the router */
+    enum metrics_route route;
+    struct response *response;
+};
+
+/* Answers one webhook and says what became of it. */
+typedef enum metrics_outcome webhook_handler(struct webhook *webhook);
+
+/* control/webhooks/, a file each. */
+webhook_handler incoming_call_answer;
+webhook_handler status_callback_answer;
+webhook_handler after_stream_answer;
+webhook_handler stream_status_answer;
+
+/* The standard parameters, with the room for them; fields point into it. */
+struct webhook_fields {
+    struct calls_webhook fields;
+    char account_sid[WEBHOOK_TEXT_BYTES], call_sid[WEBHOOK_TEXT_BYTES];
+    char from[WEBHOOK_TEXT_BYTES], to[WEBHOOK_TEXT_BYTES];
+    char direction[WEBHOOK_TEXT_BYTES], status[WEBHOOK_TEXT_BYTES];
+    char timestamp[WEBHOOK_TEXT_BYTES], idempotency_token[WEBHOOK_TEXT_BYTES];
+    char *parameters_json; /* malloc'ed */
+};
+
+/* Reads them: made valid UTF-8, cut to their room, empty where nothing came. */
+void webhook_read(const struct webhook *webhook, struct webhook_fields *fields);
+void webhook_fields_free(struct webhook_fields *fields);
+
+/* One field of the form, in the same way. Returns text. */
+const char *webhook_text(const struct webhook *webhook, const char *name, char *text, size_t room);
+
+/* For questions the carrier waits on with a caller: "one moment" and the same webhook again, with
+ * a count in its query; after WEBHOOK_SOFT_MAX an apology and a hang-up. */
+enum metrics_outcome webhook_answer_softly(struct webhook *webhook);
+
+/* Words and a hang-up. */
+void webhook_say_goodbye(struct webhook *webhook, const char *sentence);
+
+/* For callbacks: 503 when trying again may help (then it is unavailable), else 500 (failed). Logs
+ * what the database said. */
+enum metrics_outcome webhook_callback_failed(struct webhook *webhook, enum db_result result);
+
+/* What a callback about a call is answered by what the store found; 204 unless it is refused.
+ * repeated: this fact was on record already. */
+enum metrics_outcome webhook_callback_taken(struct webhook *webhook, enum calls_found found,
+                                            bool repeated);
+
+/* Refusals that every handler shares: the answer, and what it counts as. */
+enum metrics_outcome webhook_refuse_account(struct webhook *webhook);
+enum metrics_outcome webhook_refuse_fields(struct webhook *webhook);
+
+/* "..00": as much of a number as a log may hold. */
+const char *webhook_shorten(const char *number, char text[8]);
+
+#endif

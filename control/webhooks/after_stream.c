@@ -1,0 +1,85 @@
+/* after_stream: the stream is over, for whatever reason, and the carrier asks what next. The edge
+ * reports an ending before it closes the stream, so what it reported is waited for first. */
+#include "common/end.h"
+#include "common/log.h"
+#include "control/webhook.h"
+
+#define REPORT_WAIT_MS 1000
+
+/* Did something break that the caller could hear, and that was not the caller's doing? */
+static bool deserves_apology(const char *ended_reason)
+{
+    for (int reason = END_NONE + 1; reason < END_COUNT; reason++) {
+        enum end end = (enum end)reason;
+        if (strcmp(ended_reason, end_name(end)) != 0)
+            continue;
+        bool theirs = strcmp(end_fault(end), "ai") == 0 || strcmp(end_fault(end), "ours") == 0;
+        return theirs && end_is_error(end);
+    }
+    return false;
+}
+
+/* Other steps than hanging up are noted by tools that do not exist yet; one that is not known here
+ * ends the call like none. */
+static enum metrics_outcome answer_step(struct webhook *webhook, const struct calls_next *next)
+{
+    if (strcmp(next->step, "hangup") != 0)
+        log_warn("next step not known here", log_text("step", next->step),
+                 log_text("conversation", next->conversation));
+    bool sorry = deserves_apology(next->ended_reason);
+    webhook_say_goodbye(webhook, sorry ? "We are sorry, we have lost the connection to our "
+                                         "assistant. Please call again."
+                                       : NULL);
+    return OUTCOME_answered;
+}
+
+static enum metrics_outcome decide(struct webhook *webhook, const struct calls_next *next)
+{
+    switch (next->found) {
+    case CALLS_WRONG_ACCOUNT:
+        return webhook_refuse_account(webhook);
+    case CALLS_INVALID:
+        return webhook_refuse_fields(webhook);
+    case CALLS_UNKNOWN_NUMBER:
+    case CALLS_UNKNOWN_CALL:
+        webhook_say_goodbye(webhook, NULL);
+        return OUTCOME_unknown_call;
+    case CALLS_FOUND:
+        break;
+    }
+    return answer_step(webhook, next);
+}
+
+static void log_decision(const struct webhook_fields *fields, const struct calls_next *next)
+{
+    log_info("after stream", log_text("step", next->step),
+             log_text("ended_reason", next->ended_reason[0] ? next->ended_reason : NULL),
+             log_text("organization", next->organization[0] ? next->organization : NULL),
+             log_text("conversation", next->conversation[0] ? next->conversation : NULL),
+             log_text("call_sid", fields->call_sid),
+             log_text("result", calls_found_name(next->found)));
+}
+
+enum metrics_outcome after_stream_answer(struct webhook *webhook)
+{
+    struct webhook_fields fields;
+    struct calls_next next;
+    enum metrics_outcome outcome;
+    edge_await(webhook->edge, webhook->events_mark, REPORT_WAIT_MS);
+    webhook_read(webhook, &fields);
+    enum db_result result = calls_after_stream(webhook->db, &fields.fields, &next);
+    if (result == DB_OK) {
+        outcome = decide(webhook, &next);
+        log_decision(&fields, &next);
+    } else if (result == DB_AWAY || result == DB_BUSY) {
+        outcome = webhook_answer_softly(webhook);
+    } else {
+        log_error("next step not known", log_text("result", db_result_name(result)),
+                  log_text("error", db_error(webhook->db)));
+        webhook_say_goodbye(webhook, NULL);
+        outcome = OUTCOME_failed;
+    }
+    calls_next_free(&next);
+    webhook_fields_free(&fields);
+    return outcome;
+}

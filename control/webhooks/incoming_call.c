@@ -1,0 +1,172 @@
+/* incoming_call: a number of ours is being called. One question to the database, the order to
+ * prepare the AI, and the TwiML that connects the stream: in this order, so that the edge knows the
+ * call before the carrier knows where to connect. */
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/panic.h"
+#include "control/plan_write.h"
+#include "control/uuid.h"
+#include "control/webhook.h"
+
+#define STREAM_PATH        "/twilio-media-stream/"
+#define STREAM_STATUS_PATH "/api/twilio/stream-status#rc=5&rp=all"
+#define AFTER_STREAM_PATH  "/api/twilio/after-stream#rc=3&rp=all"
+
+/* The same call gets the same core again, so that a repeated webhook meets its own first plan. */
+static unsigned choose_core(const uint8_t conversation[UUID_BYTES], unsigned cores)
+{
+    uint32_t hash = 0;
+    assert(cores > 0);
+    for (size_t i = 0; i < UUID_BYTES; i++)
+        hash = hash * 31 + conversation[i];
+    return hash % cores;
+}
+
+static bool mint(const struct webhook *webhook, const struct calls_incoming *call,
+                 struct ticket *ticket, char text[TICKET_TEXT_BYTES + 1])
+{
+    bool ids = uuid_read(call->conversation, ticket->conversation) &&
+               uuid_read(call->organization, ticket->organization);
+    assert(ids); /* the database printed them */
+    ticket->home_core =
+        (uint16_t)choose_core(ticket->conversation, edge_identity(webhook->edge)->cores);
+    ticket->expires_at_ms = clock_wall_ms() + TICKET_LIFE_MS;
+    return ticket_mint(&webhook->service->ticket_keys, ticket, text);
+}
+
+/* Without the order the call still comes about: the edge asks when the stream arrives. */
+static void order_prepare(struct webhook *webhook, const struct webhook_fields *fields,
+                          const struct calls_incoming *call, const struct ticket *ticket,
+                          const char *ticket_text, const char *stream_path)
+{
+    struct signature_tokens tokens = tokens_for_signature(&webhook->accounts);
+    struct plan_facts facts = {.call = call,
+                               .call_sid = fields->call_sid,
+                               .account_sid = fields->account_sid,
+                               .ticket = ticket_text,
+                               .home_core = ticket->home_core,
+                               .expires_at_ms = ticket->expires_at_ms,
+                               .stream_path = stream_path,
+                               .tokens = &tokens};
+    char *order = plan_write_order(plan_write(webhook->service->options, &facts));
+    if (!order || !edge_order(webhook->edge, call->conversation, span_of(order)))
+        log_error("call not prepared", log_text("conversation", call->conversation),
+                  log_text("reason", order ? "the edge did not take the order"
+                                           : "its configuration makes no plan"));
+    plan_write_free(order);
+}
+
+static void write_answer(struct webhook *webhook, const char *stream_path)
+{
+    const struct options *options = webhook->service->options;
+    char stream_url[1024], status_url[1024], after_url[1024];
+    struct twiml twiml;
+    snprintf(stream_url, sizeof stream_url, "%s%s", options->websocket_url, stream_path);
+    snprintf(status_url, sizeof status_url, "%s" STREAM_STATUS_PATH, options->public_url);
+    snprintf(after_url, sizeof after_url, "%s" AFTER_STREAM_PATH, options->public_url);
+    response_twiml(webhook->response, &twiml);
+    twiml_connect_stream(&twiml, stream_url, status_url);
+    twiml_redirect(&twiml, after_url);
+    response_twiml_done(webhook->response, &twiml);
+}
+
+static void log_call(const struct webhook *webhook, const struct webhook_fields *fields,
+                     const struct calls_incoming *call)
+{
+    char from[8], to[8];
+    log_info(call->created ? "call taken" : "call taken again",
+             log_text("organization", call->organization),
+             log_text("organization_name", call->organization_name),
+             log_text("conversation", call->conversation), log_text("call_sid", fields->call_sid),
+             log_text("from", webhook_shorten(fields->from, from)),
+             log_text("to", webhook_shorten(fields->to, to)),
+             log_text("configuration", call->configured ? "own" : "built-in"),
+             log_text("ai_backend", call->ai_backend), log_text("model", call->model),
+             log_text("edge", edge_identity(webhook->edge)->name));
+}
+
+static enum metrics_outcome connect(struct webhook *webhook, const struct webhook_fields *fields,
+                                    const struct calls_incoming *call)
+{
+    struct ticket ticket;
+    char text[TICKET_TEXT_BYTES + 1];
+    char stream_path[sizeof STREAM_PATH + TICKET_TEXT_BYTES];
+    if (!mint(webhook, call, &ticket, text)) {
+        log_error("no ticket: no randomness", log_text("conversation", call->conversation));
+        webhook_say_goodbye(webhook, "We are sorry, something went wrong. Please call again.");
+        return OUTCOME_failed;
+    }
+    snprintf(stream_path, sizeof stream_path, STREAM_PATH "%s", text);
+    order_prepare(webhook, fields, call, &ticket, text, stream_path);
+    write_answer(webhook, stream_path);
+    log_call(webhook, fields, call);
+    return call->created ? OUTCOME_answered : OUTCOME_repeated;
+}
+
+static bool is_over(const char *call_status)
+{
+    static const char *const over[] = {"completed", "busy", "no-answer", "failed", "canceled"};
+    for (size_t i = 0; call_status && i < sizeof over / sizeof over[0]; i++)
+        if (strcmp(call_status, over[i]) == 0)
+            return true;
+    return false;
+}
+
+static enum metrics_outcome refuse_number(struct webhook *webhook,
+                                          const struct webhook_fields *fields)
+{
+    char to[8];
+    log_warn("call to an unknown number refused", log_text("call_sid", fields->call_sid),
+             log_text("to", webhook_shorten(fields->to, to)),
+             log_text("mend", "ringbridge-control number add NUMBER --org NAME"));
+    webhook_say_goodbye(webhook, "The number you have called is not in service. Goodbye.");
+    return OUTCOME_unknown_number;
+}
+
+static enum metrics_outcome decide(struct webhook *webhook, const struct webhook_fields *fields,
+                                   const struct calls_incoming *call)
+{
+    switch (call->found) {
+    case CALLS_WRONG_ACCOUNT:
+        return webhook_refuse_account(webhook);
+    case CALLS_INVALID:
+    case CALLS_UNKNOWN_CALL:
+        return webhook_refuse_fields(webhook);
+    case CALLS_UNKNOWN_NUMBER:
+        return refuse_number(webhook, fields);
+    case CALLS_FOUND:
+        break;
+    }
+    if (!is_over(call->call_status))
+        return connect(webhook, fields, call);
+    webhook_say_goodbye(webhook, NULL);
+    return OUTCOME_call_over;
+}
+
+/* Our bug or a wrong set-up: the caller hears words, the log says what. */
+static enum metrics_outcome apologise(struct webhook *webhook, enum db_result result)
+{
+    log_error("call not taken", log_text("result", db_result_name(result)),
+              log_text("error", db_error(webhook->db)));
+    webhook_say_goodbye(webhook, "We are sorry, something went wrong. Please call again later.");
+    return OUTCOME_failed;
+}
+
+enum metrics_outcome incoming_call_answer(struct webhook *webhook)
+{
+    struct webhook_fields fields;
+    struct calls_incoming call;
+    enum metrics_outcome outcome;
+    webhook_read(webhook, &fields);
+    enum db_result result =
+        calls_incoming(webhook->db, &webhook->service->options->seal, &fields.fields, &call);
+    if (result == DB_OK)
+        outcome = decide(webhook, &fields, &call);
+    else if (result == DB_AWAY || result == DB_BUSY)
+        outcome = webhook_answer_softly(webhook);
+    else
+        outcome = apologise(webhook, result);
+    calls_incoming_free(&call);
+    webhook_fields_free(&fields);
+    return outcome;
+}
