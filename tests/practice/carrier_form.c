@@ -36,6 +36,13 @@ void carrier_form_add_number(struct carrier_form *form, const char *name, uint64
     carrier_form_add(form, name, digits);
 }
 
+void carrier_form_copy(struct carrier_form *to, const struct carrier_form *from)
+{
+    carrier_form_begin(to);
+    for (size_t i = 0; i < from->count; i++)
+        carrier_form_add(to, from->fields[i].name, from->fields[i].value);
+}
+
 static size_t escape(const char *from, char *text)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

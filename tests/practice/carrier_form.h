@@ -27,6 +27,8 @@ void carrier_form_begin(struct carrier_form *form);
 void carrier_form_add(struct carrier_form *form, const char *name, const char *value);
 void carrier_form_add_number(struct carrier_form *form, const char *name, uint64_t value);
 
+void carrier_form_copy(struct carrier_form *to, const struct carrier_form *from);
+
 /* The body: + for a blank, %XX in upper case for all but letters, digits and -._* . Returns its
  * length without the NUL; room must be at least 3 * CARRIER_FORM_BYTES_MAX. */
 size_t carrier_form_write(const struct carrier_form *form, char *text, size_t room);

@@ -1,0 +1,245 @@
+/* practice-carrier: plays Twilio to a running ringbridge, or to anything that answers its webhooks.
+ *
+ * Places calls, follows the TwiML they are answered with, talks and listens in real time, prints
+ * the conversation as it happens, and ends with what the caller heard and a report. */
+#include "tests/practice/carrier_call.h"
+
+#include "common/panic.h"
+#include "tests/practice/carrier_wav.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+struct program {
+    struct carrier carrier; /* first: `done` casts back */
+    struct carrier_options options;
+    struct carrier_call *calls;
+    unsigned begun;
+    unsigned hints_waiting;
+    struct peer_timer next;
+    struct peer_watch *signals;
+    int signal_fd;
+};
+
+/* ---- telling the practice AI what it is going to hear ---- */
+
+static void begin_next(void *owner);
+
+static void hint_closed(struct peer_conn *conn, const struct peer_ending *ending)
+{
+    (void)ending;
+    struct program *program = peer_owner(conn);
+    if (--program->hints_waiting == 0)
+        begin_next(program);
+}
+
+static void hint_answered(struct peer_conn *conn, const struct peer_response *response)
+{
+    (void)conn;
+    if (response->status >= 300)
+        fprintf(stderr, "practice-carrier: the practice AI refused a hint (%u)\n",
+                response->status);
+}
+
+static const struct peer_hooks hint_hooks = {.response = hint_answered, .closed = hint_closed};
+
+/* The practice AI cannot recognise speech: it is told, in order, what will be said. */
+static void send_hints(struct program *program)
+{
+    const struct carrier_script *script = &program->options.script;
+    char url[600];
+    json_t *texts = json_array();
+    for (size_t i = 0; i < script->count; i++)
+        if (script->items[i].kind != CARRIER_PRESS)
+            json_array_append_new(
+                texts, json_string(script->items[i].spoken ? script->items[i].text : ""));
+    json_t *object = json_pack("{s:o}", "texts", texts);
+    char *body = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    assert(body);
+    snprintf(url, sizeof url, "%s/practice/expect", program->options.ai_hint);
+    struct peer_dial dial = {.url = url,
+                             .method = "POST",
+                             .headers = "Content-Type: application/json\r\n",
+                             .body = span_of(body),
+                             .tls = program->carrier.tls,
+                             .hooks = &hint_hooks,
+                             .owner = program};
+    program->hints_waiting = 1;
+    if (!peer_http_request(program->carrier.loop, &dial)) {
+        fprintf(stderr, "practice-carrier: no practice AI at %s\n", program->options.ai_hint);
+        program->hints_waiting = 0;
+    }
+    free(body);
+}
+
+/* ---- calls ---- */
+
+static void begin_next(void *owner)
+{
+    struct program *program = owner;
+    struct carrier *carrier = &program->carrier;
+    if (program->begun == program->options.calls)
+        return;
+    struct carrier_call *call = &program->calls[program->begun++];
+    carrier_call_begin(call, carrier, program->begun);
+    if (program->begun < program->options.calls) {
+        uint64_t due =
+            carrier->begun_ns + (uint64_t)((double)program->begun * 1e9 / program->options.rate);
+        peer_timer_set(carrier->loop, &program->next, due);
+    }
+}
+
+static void call_done(struct carrier *carrier)
+{
+    struct program *program = (struct program *)carrier;
+    if (carrier->calls_done == program->options.calls)
+        peer_loop_stop(carrier->loop);
+}
+
+/* Ctrl-C: every caller hangs up; a second one ends the program. */
+static void signalled(void *owner)
+{
+    struct program *program = owner;
+    struct signalfd_siginfo info;
+    if (read(program->signal_fd, &info, sizeof info) != sizeof info)
+        return;
+    program->options.calls = program->begun;
+    peer_timer_clear(program->carrier.loop, &program->next);
+    for (unsigned i = 0; i < program->begun; i++)
+        carrier_call_hang_up(&program->calls[i]);
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_UNBLOCK, &set, NULL);
+    if (program->carrier.calls_done == program->options.calls)
+        peer_loop_stop(program->carrier.loop);
+}
+
+static void watch_signals(struct program *program)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    program->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    assert(program->signal_fd >= 0);
+    program->signals =
+        peer_watch_open(program->carrier.loop, program->signal_fd, signalled, program);
+}
+
+/* ---- the end ---- */
+
+/* name.wav of call 3 of many is name-3.wav. */
+static void save(const struct program *program, const char *name, unsigned number,
+                 const uint8_t *codes, size_t bytes)
+{
+    char path[4096];
+    const char *dot = strrchr(name, '.');
+    int stem = dot ? (int)(dot - name) : (int)strlen(name);
+    if (program->options.calls > 1)
+        snprintf(path, sizeof path, "%.*s-%u%s", stem, name, number, dot ? dot : "");
+    else
+        snprintf(path, sizeof path, "%s", name);
+    if (!carrier_wav_save(path, codes, bytes))
+        fprintf(stderr, "practice-carrier: cannot write %s: %s\n", path, strerror(errno));
+}
+
+static void save_sound(const struct program *program, const struct carrier_call *call)
+{
+    const struct carrier_leg *leg = &call->leg;
+    if (!call->leg_used || !leg->end.opened)
+        return;
+    if (program->options.out)
+        save(program, program->options.out, call->number, leg->playback.heard,
+             leg->playback.heard_bytes);
+    if (program->options.sent_out)
+        save(program, program->options.sent_out, call->number, leg->sent, leg->sent_bytes);
+}
+
+static bool went_well(const struct carrier_call *call)
+{
+    bool stream = call->leg_used && call->leg.end.opened &&
+                  (call->leg.end.error == 0 || call->leg.end.error == 31921);
+    return call->done && stream && call->final_status &&
+           strcmp(call->final_status, "completed") == 0;
+}
+
+static int write_report(const struct program *program)
+{
+    json_t *calls = json_array();
+    unsigned well = 0;
+    uint64_t sent = 0, late = 0;
+    for (unsigned i = 0; i < program->begun; i++) {
+        const struct carrier_call *call = &program->calls[i];
+        json_array_append_new(calls, carrier_call_report(call));
+        well += went_well(call) ? 1 : 0;
+        sent += call->leg.frames_sent;
+        late += call->leg.frames_late;
+    }
+    json_t *report = json_pack("{s:o, s:i, s:i, s:I, s:I}", "calls", calls, "placed",
+                               (int)program->begun, "well", (int)well, "frames_sent",
+                               (json_int_t)sent, "frames_late", (json_int_t)late);
+    const char *path = program->options.json;
+    if (path && strcmp(path, "-") == 0) {
+        json_dumpf(report, stdout, JSON_INDENT(2));
+        printf("\n");
+    } else if (path && json_dump_file(report, path, JSON_INDENT(2)) != 0) {
+        fprintf(stderr, "practice-carrier: cannot write %s\n", path);
+    }
+    json_decref(report);
+    if (!program->options.quiet && program->options.calls > 1)
+        printf("%u calls, %u went well; %llu frames sent, %llu late\n", program->begun, well,
+               (unsigned long long)sent, (unsigned long long)late);
+    return well == program->begun ? 0 : 1;
+}
+
+static int run(struct program *program)
+{
+    struct carrier *carrier = &program->carrier;
+    carrier->options = &program->options;
+    carrier->done = call_done;
+    carrier->loop = peer_loop_open();
+    carrier->tls = peer_tls_client(program->options.insecure ? NULL : program->options.ca_file);
+    program->calls = calloc(program->options.calls, sizeof *program->calls);
+    if (!carrier->loop || !carrier->tls || !program->calls) {
+        fprintf(stderr, "practice-carrier: cannot set up\n");
+        return 2;
+    }
+    watch_signals(program);
+    carrier->begun_ns = peer_loop_now_ns(carrier->loop);
+    program->next = (struct peer_timer){.fire = begin_next, .owner = program};
+    if (program->options.ai_hint)
+        send_hints(program);
+    if (program->hints_waiting == 0)
+        begin_next(program);
+    peer_loop_run(carrier->loop);
+    int status = write_report(program);
+    for (unsigned i = 0; i < program->begun; i++)
+        save_sound(program, &program->calls[i]);
+    peer_timer_clear(carrier->loop, &program->next);
+    peer_watch_close(program->signals);
+    peer_loop_close(carrier->loop);
+    for (unsigned i = 0; i < program->begun; i++)
+        carrier_call_close(&program->calls[i]);
+    peer_tls_close(carrier->tls);
+    close(program->signal_fd);
+    free(program->calls);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    static struct program program;
+    int status = carrier_options_read(argc, argv, &program.options);
+    if (status < 0)
+        status = run(&program);
+    carrier_options_close(&program.options);
+    return status;
+}

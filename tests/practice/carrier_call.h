@@ -1,0 +1,56 @@
+/* carrier_call: one phone call as Twilio runs it.
+ *
+ * What it is: asks the webhook what to do, does it verb by verb (Connect/Stream, Say, Pause,
+ * Redirect, Hangup, Reject; Dial and Record as far as their callbacks go), tells the status
+ * callbacks, and ends when the document or the caller does. What it is not: the stream itself
+ * (carrier_leg). Owner: an array of the program's. Thread: the loop's. Bounds:
+ * CARRIER_DOCUMENTS_MAX documents, then the call ends as Twilio ends a loop. */
+#ifndef RINGBRIDGE_TESTS_PRACTICE_CARRIER_CALL_H
+#define RINGBRIDGE_TESTS_PRACTICE_CARRIER_CALL_H
+
+#include "tests/practice/carrier_leg.h"
+#include "tests/practice/carrier_status.h"
+#include "tests/practice/carrier_twiml.h"
+
+#define CARRIER_DOCUMENTS_MAX 20
+
+/* What all calls of the program share. */
+struct carrier {
+    const struct carrier_options *options;
+    struct peer_loop *loop;
+    struct peer_tls *tls;
+    uint64_t begun_ns;
+    void (*done)(struct carrier *carrier);
+    unsigned calls_done;
+};
+
+struct carrier_call {
+    struct carrier *carrier;
+    unsigned number; /* 1, 2, ... */
+    char call_sid[CARRIER_SID_BYTES + 1];
+    /* private from here */
+    struct carrier_twiml *twiml; /* the document at hand; NULL before the first */
+    struct carrier_url document;
+    int verb;
+    unsigned documents, sequence, requests;
+    struct carrier_leg leg;
+    bool leg_used, leg_running, answered, caller_gone, ended, idle, done;
+    char stream_name[64], stream_callback[CARRIER_URL_BYTES_MAX];
+    bool stream_callback_get;
+    struct carrier_status status;
+    struct peer_timer timer;
+    uint64_t begun_ns, answered_ns, ended_ns;
+    const char *ended_by, *final_status;
+    json_t *verbs, *webhooks, *errors;
+};
+
+/* Rings. */
+void carrier_call_begin(struct carrier_call *call, struct carrier *carrier, unsigned number);
+
+/* The caller hangs up, whatever is going on. */
+void carrier_call_hang_up(struct carrier_call *call);
+
+json_t *carrier_call_report(const struct carrier_call *call);
+void carrier_call_close(struct carrier_call *call);
+
+#endif
