@@ -55,7 +55,7 @@ static enum metrics_admission check_signature(struct question *question, const c
 {
     const struct options *options = question->service->options;
     char values[SIGNATURE_STREAM_MAX][SIGNATURE_TEXT_BYTES + 1];
-    bool right = options->secure_warning_off;
+    bool right = false;
     enum tokens_found found = tokens_find(question->service->tokens, question->db,
                                           question->plan.account_sid, &question->accounts);
     if (found == TOKENS_AWAY)

@@ -71,8 +71,6 @@ static enum metrics_outcome find_tokens(struct webhook *webhook)
     case TOKENS_UNKNOWN:
         break;
     }
-    if (webhook->service->options->secure_warning_off)
-        return OUTCOME_answered;
     response_sentence(webhook->response, 403, "This account is not known here.");
     return OUTCOME_unknown_account;
 }
@@ -87,14 +85,13 @@ static bool signed_well(const struct webhook *webhook)
                                         .form = webhook->form};
     if (presented)
         request.presented = span_of(presented);
-    return webhook->service->options->secure_warning_off || signature_check(&request, &tokens);
+    return signature_check(&request, &tokens);
 }
 
 /* A webhook without a signature costs no lookup. */
 static enum metrics_outcome pass_door(struct webhook *webhook, const struct route *route)
 {
-    bool checked = !webhook->service->options->secure_warning_off;
-    if (checked && !request_header(webhook->request, "x-twilio-signature"))
+    if (!request_header(webhook->request, "x-twilio-signature"))
         return refuse_signature(webhook);
     enum metrics_outcome outcome = find_tokens(webhook);
     if (outcome != OUTCOME_answered)

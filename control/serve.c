@@ -142,9 +142,6 @@ int serve_run(const struct options *options)
         log_info("control serves", log_text("socket", options->socket_path),
                  log_number("workers", options->workers), log_text("run", serving.run),
                  log_text("public_url", options->public_url));
-        if (options->secure_warning_off)
-            log_warn("signatures are not checked: anybody may send webhooks",
-                     log_number("insecure", 1));
         while (sigwait(&signals, &signal_number) == EINTR)
             continue;
         log_info("control drains", log_number("signal", signal_number));

@@ -85,6 +85,15 @@ static void log_call(const struct webhook *webhook, const struct webhook_fields 
              log_text("edge", edge_identity(webhook->edge)->name));
 }
 
+/* The installation's own key then answers, if there is one. */
+static void log_lost_key(const struct calls_incoming *call)
+{
+    if (call->ai_key_lost)
+        log_error("the organisation's AI key does not open: RINGBRIDGE_SECRET_KEY is not the one "
+                  "it was sealed with",
+                  log_text("organization", call->organization));
+}
+
 static enum metrics_outcome connect(struct webhook *webhook, const struct webhook_fields *fields,
                                     const struct calls_incoming *call)
 {
@@ -100,6 +109,7 @@ static enum metrics_outcome connect(struct webhook *webhook, const struct webhoo
     order_prepare(webhook, fields, call, &ticket, text, stream_path);
     write_answer(webhook, stream_path);
     log_call(webhook, fields, call);
+    log_lost_key(call);
     return call->created ? OUTCOME_answered : OUTCOME_repeated;
 }
 
