@@ -302,7 +302,7 @@ const char *link_unready(const struct link *link)
         return "control has not answered yet";
     if (!has_room(link))
         return "too many events wait for control";
-    if (!FIGURE_GET(figures, up) && now_ms() > FIGURE_GET(figures, gone_ms) + LINK_AWAY_MS)
+    if (!FIGURE_GET(figures, up) && now_ms() >= FIGURE_GET(figures, gone_ms) + LINK_AWAY_MS)
         return "control is away";
     return NULL;
 }

@@ -1,0 +1,804 @@
+/* The link against a control that we play: hello, requests, orders, and a control gone mad. */
+#include "common/log.h"
+#include "edge/report/link_line.h"
+#include "tests/report/check.h"
+#include "tests/report/link_control.h"
+
+#include <jansson.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CORES   3
+#define LONG_MS 600000 /* longer than any test may take: such a deadline is never why it passes */
+
+struct scene {
+    struct control control;
+    struct mail *inboxes[CORES];
+    struct link *link;
+};
+
+static const struct span nothing = {NULL, 0};
+
+static int begin_with(void **state, size_t letters, bool met)
+{
+    struct scene *scene = calloc(1, sizeof *scene);
+    control_open(&scene->control);
+    control_listen(&scene->control);
+    scene->link = link_to(&scene->control, scene->inboxes, CORES, letters, 0);
+    if (met) {
+        control_meet(&scene->control);
+        control_sync(&scene->control);
+    }
+    *state = scene;
+    return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_with(state, 16384, true);
+}
+
+static int begin_unmet(void **state)
+{
+    return begin_with(state, 16384, false);
+}
+
+static int begin_tight(void **state)
+{
+    return begin_with(state, 4, true);
+}
+
+static int end(void **state)
+{
+    struct scene *scene = *state;
+    link_close(scene->link, 0);
+    inboxes_close(scene->inboxes, CORES);
+    control_close(&scene->control);
+    free(scene);
+    return 0;
+}
+
+static bool ask(struct scene *scene, unsigned core, uint64_t id, const char *body,
+                unsigned deadline_ms)
+{
+    char *json = strdup("{\"kind\":\"http\",\"target\":\"/a\"}");
+    return link_request(scene->link, core, id, json, strlen(json), span_of(body), deadline_ms);
+}
+
+static struct link_answer *expect_answer(struct scene *scene, unsigned core, uint64_t id)
+{
+    struct letter letter = inbox_take(scene->inboxes[core]);
+    assert_int_equal(LETTER_ANSWER, letter.kind);
+    assert_int_equal(id, letter.id);
+    return letter.content;
+}
+
+static void expect_nothing(struct scene *scene, unsigned core, uint64_t id)
+{
+    struct link_answer *answer = expect_answer(scene, core, id);
+    assert_int_equal(0, answer->status);
+    link_answer_free(answer);
+}
+
+static void answer_with(struct scene *scene, uint64_t number, const char *json, const char *body)
+{
+    control_send(&scene->control, LINK_RESPONSE, number, json, span_of(body));
+}
+
+static void says_hello_first(void **state)
+{
+    struct scene *scene = *state;
+    assert_false(link_ready(scene->link));
+    assert_non_null(link_unready(scene->link));
+    control_accept(&scene->control);
+    assert_int_equal(LINK_VERSION, scene->control.frame.id);
+    json_t *hello = json_loadb((const char *)scene->control.frame.json.data,
+                               scene->control.frame.json.bytes, 0, NULL);
+    assert_string_equal("edge", json_string_value(json_object_get(hello, "role")));
+    assert_int_equal(CORES, json_integer_value(json_object_get(hello, "cores")));
+    assert_int_equal(36, json_string_length(json_object_get(hello, "run")));
+    assert_true(json_string_length(json_object_get(hello, "name")) > 0);
+    json_decref(hello);
+    control_greet(&scene->control);
+    control_sync(&scene->control);
+    assert_true(link_ready(scene->link));
+    assert_null(link_unready(scene->link));
+    assert_true(link_figure(scene->link, "ringbridge_link_up") == 1);
+}
+
+static void carries_requests_and_answers(void **state)
+{
+    struct scene *scene = *state;
+    enum { COUNT = 300 };
+    uint64_t numbers[COUNT];
+    char body[32];
+    for (unsigned i = 0; i < COUNT; i++) {
+        snprintf(body, sizeof body, "body %u", i);
+        assert_true(ask(scene, i % CORES, 1000 + i, body, LONG_MS));
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        control_read(&scene->control, LINK_REQUEST);
+        struct link_frame *frame = &scene->control.frame;
+        json_t *json = json_loadb((const char *)frame->json.data, frame->json.bytes, 0, NULL);
+        assert_string_equal("/a", json_string_value(json_object_get(json, "target")));
+        json_int_t left_ms = json_integer_value(json_object_get(json, "deadline_ms"));
+        assert_true(left_ms > 0 && left_ms <= LONG_MS);
+        json_decref(json);
+        snprintf(body, sizeof body, "body %u", i);
+        assert_true(span_is(frame->raw, body));
+        numbers[i] = frame->id;
+    }
+    for (unsigned i = COUNT; i-- > 0;) { /* the last asked is answered first */
+        snprintf(body, sizeof body, "answer %u", i);
+        answer_with(scene, numbers[i], "{\"status\":200}", body);
+    }
+    for (unsigned core = 0; core < CORES; core++)
+        for (unsigned i = COUNT; i-- > 0;)
+            if (i % CORES == core) {
+                struct link_answer *answer = expect_answer(scene, core, 1000 + i);
+                snprintf(body, sizeof body, "answer %u", i);
+                assert_int_equal(200, answer->status);
+                assert_true(span_is(span_from(answer->body, answer->body_bytes), body));
+                link_answer_free(answer);
+            }
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_waiting") == 0);
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_waiting_bytes") == 0);
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_total{result=\"answered\"}") ==
+                COUNT);
+}
+
+static struct link_answer *exchange(struct scene *scene, const char *json, const char *body)
+{
+    static uint64_t id;
+    assert_true(ask(scene, 1, ++id, "", LONG_MS));
+    control_read(&scene->control, LINK_REQUEST);
+    answer_with(scene, scene->control.frame.id, json, body);
+    return expect_answer(scene, 1, id);
+}
+
+static void reads_heads(void **state)
+{
+    struct scene *scene = *state;
+    struct link_answer *answer = exchange(
+        scene,
+        "{\"status\":302,\"headers\":{\"content-type\":\"text/xml\",\"location\":\"/there\","
+        "\"retry-after\":\"5\",\"set-cookie\":\"a=b; HttpOnly\",\"x-one\":\"1\","
+        "\"content-length\":\"99\",\"Transfer-Encoding\":\"chunked\",\"connection\":\"close\"}}",
+        "<x/>");
+    assert_int_equal(302, answer->status);
+    assert_string_equal("text/xml", answer->content_type);
+    assert_string_equal("/there", answer->location);
+    assert_string_equal("5", answer->retry_after);
+    assert_string_equal("set-cookie: a=b; HttpOnly\r\nx-one: 1\r\n", answer->extra);
+    assert_int_equal(4, answer->body_bytes);
+    assert_null(answer->plan);
+    link_answer_free(answer);
+}
+
+/* What could split a head, overflow a field, or is no answer at all, becomes "no answer". */
+static void refuses_bad_answers(void **state)
+{
+    struct scene *scene = *state;
+    static char long_type[400], long_extra[1400];
+    snprintf(long_type, sizeof long_type,
+             "{\"status\":200,\"headers\":{\"content-type\":\"%0200d\"}}", 0);
+    snprintf(long_extra, sizeof long_extra, "{\"status\":200,\"headers\":{\"x-a\":\"%01100d\"}}",
+             0);
+    const char *const bad[] = {
+        "",
+        "[]",
+        "{}",
+        "{\"status\":\"200\"}",
+        "{\"status\":100}",
+        "{\"status\":600}",
+        "{\"status\":200.0}",
+        "{\"status\":200,\"status\":201}",
+        "{\"status\":200,\"headers\":[]}",
+        "{\"status\":200,\"headers\":{\"location\":\"/a\\r\\nset-cookie: b\"}}",
+        "{\"status\":200,\"headers\":{\"x-a\":\"b\\nc\"}}",
+        "{\"status\":200,\"headers\":{\"x-a\\r\\nb\":\"c\"}}",
+        "{\"status\":200,\"headers\":{\"x a\":\"c\"}}",
+        "{\"status\":200,\"headers\":{\"\":\"c\"}}",
+        "{\"status\":200,\"headers\":{\"x-a\":\"\\u007f\"}}",
+        "{\"status\":200,\"headers\":{\"x-a\":\"\\u0000\"}}",
+        "{\"status\":200,\"headers\":{\"x-a\":1}}",
+        "{\"status\":200,\"plan\":{}}",
+        "{\"status\":403,\"plan\":{}}",
+        "{\"status\":200,\"headers\":{\"x-a\":\"\xff\"}}",
+        long_type,
+        long_extra,
+    };
+    size_t count = sizeof bad / sizeof bad[0];
+    for (size_t i = 0; i < count; i++) {
+        struct link_answer *answer = exchange(scene, bad[i], "body");
+        if (answer->status != 0 || answer->body_bytes != 0 || answer->extra[0] || answer->plan)
+            fail_msg("taken: %s", bad[i]);
+        link_answer_free(answer);
+    }
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_total{result=\"malformed\"}") ==
+                (double)count);
+}
+
+static void bounds_bodies(void **state)
+{
+    struct scene *scene = *state;
+    char *body = calloc(1, HTTP_RESPONSE_BYTES_MAX + 2);
+    memset(body, 'b', HTTP_RESPONSE_BYTES_MAX);
+    struct link_answer *answer = exchange(scene, "{\"status\":200}", body);
+    assert_int_equal(200, answer->status);
+    assert_int_equal(HTTP_RESPONSE_BYTES_MAX, answer->body_bytes);
+    assert_memory_equal(body, answer->body, answer->body_bytes);
+    link_answer_free(answer);
+    body[HTTP_RESPONSE_BYTES_MAX] = 'b';
+    answer = exchange(scene, "{\"status\":200}", body);
+    assert_int_equal(0, answer->status);
+    link_answer_free(answer);
+    free(body);
+}
+
+static void admits_with_a_plan(void **state)
+{
+    struct scene *scene = *state;
+    char *plan = plan_json(2, NULL, NULL), *json;
+    assert_true(asprintf(&json, "{\"status\":200,\"plan\":%s}", plan) > 0);
+    struct link_answer *answer = exchange(scene, json, "");
+    assert_int_equal(200, answer->status);
+    assert_non_null(answer->plan);
+    assert_int_equal(2, answer->plan->home_core);
+    assert_string_equal("sk-test-1", answer->plan->ai.key);
+    link_answer_free(answer);
+    answer = exchange(scene, "{\"status\":403,\"error\":\"no such ticket\"}", "");
+    assert_int_equal(403, answer->status);
+    assert_null(answer->plan);
+    link_answer_free(answer);
+    free(plan);
+    free(json);
+}
+
+static void answers_late_ones_itself(void **state)
+{
+    struct scene *scene = *state;
+    assert_true(ask(scene, 0, 1, "", LONG_MS)); /* its neighbour is not touched */
+    control_read(&scene->control, LINK_REQUEST);
+    uint64_t patient = scene->control.frame.id;
+    assert_true(ask(scene, 0, 2, "", 30));
+    control_read(&scene->control, LINK_REQUEST);
+    uint64_t late = scene->control.frame.id;
+    expect_nothing(scene, 0, 2);
+    answer_with(scene, late, "{\"status\":200}", "too late");
+    answer_with(scene, patient, "{\"status\":201}", "in time");
+    answer_with(scene, patient, "{\"status\":202}", "doubled");
+    struct link_answer *answer = expect_answer(scene, 0, 1);
+    assert_int_equal(201, answer->status);
+    link_answer_free(answer);
+    control_sync(&scene->control);
+    assert_int_equal(0, mail_waiting(scene->inboxes[0]));
+    assert_true(link_figure(scene->link, "ringbridge_link_skipped_total{frame=\"response\"}") == 2);
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_total{result=\"late\"}") == 1);
+}
+
+/* A number is used once: the answer to one that was given up never meets its successor. */
+static void never_mixes_numbers(void **state)
+{
+    struct scene *scene = *state;
+    uint64_t previous = 0;
+    for (uint64_t id = 1; id <= 50; id++) {
+        assert_true(ask(scene, 0, id, "", LONG_MS));
+        control_read(&scene->control, LINK_REQUEST);
+        uint64_t number = scene->control.frame.id;
+        assert_true(number != previous);
+        if (previous)
+            answer_with(scene, previous, "{\"status\":500}", "");
+        answer_with(scene, number, "{\"status\":200}", "");
+        struct link_answer *answer = expect_answer(scene, 0, id);
+        assert_int_equal(200, answer->status);
+        link_answer_free(answer);
+        previous = number;
+    }
+}
+
+static void gives_up_what_was_sent_when_control_dies(void **state)
+{
+    struct scene *scene = *state;
+    assert_true(ask(scene, 0, 1, "", LONG_MS));
+    control_read(&scene->control, LINK_REQUEST);
+    control_drop(&scene->control);
+    expect_nothing(scene, 0, 1);
+    control_meet(&scene->control);
+    assert_true(ask(scene, 0, 2, "", LONG_MS));
+    control_read(&scene->control, LINK_REQUEST);
+    answer_with(scene, scene->control.frame.id, "{\"status\":200}", "");
+    struct link_answer *answer = expect_answer(scene, 0, 2);
+    assert_int_equal(200, answer->status);
+    link_answer_free(answer);
+}
+
+/* A control that restarts quickly is not noticed by who asks meanwhile. */
+static void waits_for_a_control_that_restarts(void **state)
+{
+    struct scene *scene = *state;
+    control_drop(&scene->control);
+    assert_true(ask(scene, 0, 7, "kept", LONG_MS));
+    control_meet(&scene->control);
+    control_read(&scene->control, LINK_REQUEST);
+    assert_true(span_is(scene->control.frame.raw, "kept"));
+    answer_with(scene, scene->control.frame.id, "{\"status\":200}", "");
+    struct link_answer *answer = expect_answer(scene, 0, 7);
+    assert_int_equal(200, answer->status);
+    link_answer_free(answer);
+    assert_true(link_figure(scene->link, "ringbridge_link_reconnects_total") == 1);
+}
+
+static void gives_up_when_control_stays_away(void **state)
+{
+    struct scene *scene = *state;
+    control_unlisten(&scene->control);
+    control_drop(&scene->control);
+    for (uint64_t id = 1; id <= 3; id++)
+        assert_true(ask(scene, 2, id, "", LONG_MS));
+    for (uint64_t id = 1; id <= 3; id++)
+        expect_nothing(scene, 2, id);
+    assert_true(ask(scene, 2, 4, "", LONG_MS));
+    expect_nothing(scene, 2, 4);
+    assert_string_equal("control is away", link_unready(scene->link));
+    assert_true(link_ready(scene->link)); /* calls that were prepared may still come */
+    control_listen(&scene->control);
+    control_meet(&scene->control);
+    control_sync(&scene->control);
+    assert_null(link_unready(scene->link));
+}
+
+static void refuses_one_too_many(void **state)
+{
+    struct scene *scene = *state;
+    for (uint64_t id = 0; id < LINK_REQUESTS_MAX; id++)
+        assert_true(ask(scene, 0, id, "", LONG_MS));
+    assert_false(ask(scene, 0, 99999, "", LONG_MS));
+    control_drop(&scene->control); /* some were sent, some not: all are answered in the end */
+    control_unlisten(&scene->control);
+    bool seen[LINK_REQUESTS_MAX] = {false};
+    for (unsigned i = 0; i < LINK_REQUESTS_MAX; i++) {
+        struct letter letter = inbox_take(scene->inboxes[0]);
+        assert_true(letter.id < LINK_REQUESTS_MAX && !seen[letter.id]);
+        seen[letter.id] = true;
+        link_letter_free(letter);
+    }
+    assert_true(ask(scene, 0, 1, "", LONG_MS));
+    expect_nothing(scene, 0, 1);
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_total{result=\"refused\"}") ==
+                1);
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_waiting") == 0);
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_waiting_bytes") == 0);
+}
+
+/* Bodies of a megabyte: bounded by bytes long before the number, and by the frame each. */
+static void bounds_the_bytes_of_requests(void **state)
+{
+    struct scene *scene = *state;
+    char *body = malloc(LINK_FRAME_BYTES_MAX + 1);
+    unsigned taken = 0;
+    memset(body, 'x', LINK_FRAME_BYTES_MAX);
+    body[LINK_FRAME_BYTES_MAX] = '\0';
+    assert_false(ask(scene, 0, 1, body, LONG_MS));
+    body[1000000] = '\0';
+    while (taken < LINK_REQUESTS_MAX && ask(scene, 0, taken, body, LONG_MS))
+        taken++;
+    assert_true(taken >= 60 && taken < 80); /* 64 MiB and what the socket took */
+    control_read(&scene->control, LINK_REQUEST);
+    assert_int_equal(1000000, scene->control.frame.raw.bytes);
+    free(body);
+}
+
+static void keeps_letters_for_a_full_inbox(void **state)
+{
+    struct scene *scene = *state; /* inboxes hold 4 */
+    enum { COUNT = 200 };
+    uint64_t numbers[COUNT];
+    for (uint64_t i = 0; i < COUNT; i++) {
+        assert_true(ask(scene, 0, i, "", LONG_MS));
+        control_read(&scene->control, LINK_REQUEST);
+        numbers[i] = scene->control.frame.id;
+    }
+    for (unsigned i = 0; i < COUNT; i++)
+        answer_with(scene, numbers[i], "{\"status\":200}", "");
+    control_send(&scene->control, LINK_ORDER, 1, "{\"kind\":\"drain\"}", nothing);
+    control_read(&scene->control, LINK_RESULT);
+    assert_true(span_is(scene->control.frame.json, "{\"ok\":true}"));
+    assert_true(link_figure(scene->link, "ringbridge_link_letters_kept") == COUNT - 4 + 1);
+    assert_int_equal(LETTER_DRAIN, inbox_take(scene->inboxes[1]).kind); /* others do not wait */
+    for (uint64_t i = 0; i < COUNT; i++)
+        link_answer_free(expect_answer(scene, 0, i));
+    assert_int_equal(LETTER_DRAIN, inbox_take(scene->inboxes[0]).kind);
+    control_sync(&scene->control);
+    assert_true(link_figure(scene->link, "ringbridge_link_letters_kept") == 0);
+}
+
+static bool order_is_taken(struct scene *scene, const char *json)
+{
+    control_send(&scene->control, LINK_ORDER, 77, json, nothing);
+    control_read(&scene->control, LINK_RESULT);
+    assert_int_equal(77, scene->control.frame.id);
+    struct link_frame *frame = &scene->control.frame;
+    json_t *result = json_loadb((const char *)frame->json.data, frame->json.bytes, 0, NULL);
+    bool taken = json_is_true(json_object_get(result, "ok"));
+    assert_true(taken == !json_is_string(json_object_get(result, "error")));
+    json_decref(result);
+    return taken;
+}
+
+static void refuses_orders_when_too_many_are_kept(void **state)
+{
+    struct scene *scene = *state; /* inboxes hold 4 */
+    const char *hangup = "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\","
+                         "\"reason\":\"agent_hung_up\"}";
+    unsigned taken = 0;
+    while (taken < LINK_ORDERS_KEPT_MAX && order_is_taken(scene, hangup))
+        taken++;
+    /* four fit each inbox, and a third of the places each core's letters */
+    assert_int_equal(4 + LINK_ORDERS_KEPT_MAX / CORES, taken);
+    assert_true(link_figure(scene->link, "ringbridge_link_orders_total{result=\"refused\"}") == 2);
+}
+
+static void carries_out_prepare(void **state)
+{
+    struct scene *scene = *state;
+    char *plan = plan_json(1, NULL, NULL), *order;
+    assert_true(asprintf(&order, "{\"kind\":\"prepare\",\"plan\":%s}", plan) > 0);
+    assert_true(order_is_taken(scene, order));
+    struct letter letter = inbox_take(scene->inboxes[1]);
+    assert_int_equal(LETTER_PLAN, letter.kind);
+    struct plan *got = letter.content;
+    assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", got->call);
+    plan_free(got);
+    free(plan);
+    free(order);
+    plan = plan_json(CORES, NULL, NULL); /* no such core */
+    assert_true(asprintf(&order, "{\"kind\":\"prepare\",\"plan\":%s}", plan) > 0);
+    assert_false(order_is_taken(scene, order));
+    free(plan);
+    free(order);
+}
+
+static void carries_out_hangup_and_drain(void **state)
+{
+    struct scene *scene = *state;
+    assert_true(order_is_taken(scene, "{\"kind\":\"hangup\",\"reason\":\"hung_up_by_order\","
+                                      "\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}"));
+    assert_true(order_is_taken(scene, "{\"kind\":\"drain\"}"));
+    for (unsigned core = 0; core < CORES; core++) {
+        struct letter letter = inbox_take(scene->inboxes[core]);
+        assert_int_equal(LETTER_HANGUP, letter.kind);
+        struct link_hangup *hangup = letter.content;
+        assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", hangup->call);
+        assert_int_equal(END_hung_up_by_order, hangup->reason);
+        link_letter_free(letter);
+        assert_int_equal(LETTER_DRAIN, inbox_take(scene->inboxes[core]).kind);
+    }
+}
+
+static void refuses_bad_orders(void **state)
+{
+    struct scene *scene = *state;
+    static const char *const bad[] = {
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{\"kind\":1}",
+        "{\"kind\":\"dance\"}",
+        "{\"kind\":\"prepare\"}",
+        "{\"kind\":\"prepare\",\"plan\":[]}",
+        "{\"kind\":\"prepare\",\"plan\":{\"ai\":3}}",
+        "{\"kind\":\"hangup\"}",
+        "{\"kind\":\"hangup\",\"call\":\"x\",\"reason\":\"drained\"}",
+        "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}",
+        "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"reason\":"
+        "\"none\"}",
+        "{\"kind\":\"drain\"",
+        "{\"kind\":\"drain\"}}",
+        "{\"kind\":\"drain\",\"kind\":\"drain\"}",
+        "{\"kind\":\"\xc3\x28\"}",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (order_is_taken(scene, bad[i]))
+            fail_msg("taken: %s", bad[i]);
+    for (unsigned core = 0; core < CORES; core++)
+        assert_int_equal(0, mail_waiting(scene->inboxes[core]));
+}
+
+static void takes_frames_byte_by_byte(void **state)
+{
+    struct scene *scene = *state;
+    static const char json[] = "{\"kind\":\"drain\"}";
+    uint8_t frame[LINK_HEADER_BYTES + sizeof json - 1];
+    link_encode_header(frame, LINK_ORDER, 5, sizeof json - 1, 0);
+    memcpy(frame + LINK_HEADER_BYTES, json, sizeof json - 1);
+    for (size_t i = 0; i < sizeof frame; i++)
+        control_send_bytes(&scene->control, span_from(frame + i, 1));
+    control_read(&scene->control, LINK_RESULT);
+    assert_int_equal(5, scene->control.frame.id);
+    /* killed in the middle: half an order is no order, and the next life starts clean */
+    control_send_bytes(&scene->control, span_from(frame, sizeof frame - 1));
+    control_drop(&scene->control);
+    control_meet(&scene->control);
+    control_sync(&scene->control);
+    assert_true(link_figure(scene->link, "ringbridge_link_orders_total{result=\"taken\"}") == 1);
+}
+
+static void skips_what_it_does_not_know(void **state)
+{
+    struct scene *scene = *state;
+    static const uint8_t types[] = {0,          LINK_TYPE_COUNT, 200, 255, LINK_REQUEST,
+                                    LINK_EVENT, LINK_RESULT};
+    for (size_t i = 0; i < sizeof types; i++)
+        control_send(&scene->control, (enum link_type)types[i], 9, "{\"a\":1}", span_of("raw"));
+    control_sync(&scene->control);
+    assert_true(link_figure(scene->link, "ringbridge_link_skipped_total{frame=\"type\"}") ==
+                sizeof types);
+    assert_true(link_figure(scene->link, "ringbridge_link_up") == 1);
+}
+
+static void closes_on_broken_frames(void **state)
+{
+    struct scene *scene = *state;
+    for (int kind = 0; kind < 4; kind++) {
+        uint8_t header[LINK_HEADER_BYTES];
+        link_encode_header(header, LINK_ORDER, 1, 10, 0);
+        if (kind == 0)
+            header[5] = 1; /* reserved */
+        else if (kind == 1)
+            header[0] = 23; /* shorter than its header */
+        else if (kind == 2)
+            memset(header + 20, 0xff, 4); /* parts larger than the whole */
+        else
+            memset(header, 0xff, 4); /* larger than any frame */
+        control_send_bytes(&scene->control, span_from(header, sizeof header));
+        control_expect_closed(&scene->control);
+        control_meet(&scene->control);
+        control_sync(&scene->control);
+    }
+}
+
+static void insists_on_hello(void **state)
+{
+    struct scene *scene = *state;
+    control_accept(&scene->control);
+    control_send(&scene->control, LINK_ORDER, 1, "{\"kind\":\"drain\"}", nothing);
+    control_expect_closed(&scene->control);
+    control_accept(&scene->control);
+    control_send(&scene->control, LINK_HELLO, LINK_VERSION, "{\"role\":\"edge\"}", nothing);
+    control_expect_closed(&scene->control);
+    control_meet(&scene->control);
+    control_greet(&scene->control); /* twice */
+    control_expect_closed(&scene->control);
+    control_meet(&scene->control);
+    control_sync(&scene->control);
+    for (unsigned core = 0; core < CORES; core++)
+        assert_int_equal(0, mail_waiting(scene->inboxes[core]));
+}
+
+static char *scrape_for(struct scene *scene, unsigned wait_ms)
+{
+    size_t bytes;
+    char *text = link_control_metrics(scene->link, wait_ms, &bytes), *copy = NULL;
+    if (text)
+        copy = strndup(text, bytes);
+    free(text);
+    return copy;
+}
+
+static void *scrape(void *context)
+{
+    return scrape_for(context, CONTROL_WAIT_MS);
+}
+
+static void *scrape_impatiently(void *context)
+{
+    return scrape_for(context, 1000);
+}
+
+static void fetches_controls_figures(void **state)
+{
+    struct scene *scene = *state;
+    pthread_t thread;
+    void *text;
+    assert_int_equal(0, pthread_create(&thread, NULL, scrape_impatiently, scene));
+    control_read(&scene->control, LINK_REQUEST);
+    uint64_t late = scene->control.frame.id;
+    pthread_join(thread, &text);
+    assert_null(text);
+    answer_with(scene, late, "{\"status\":200}", "late 1\n");
+    assert_int_equal(0, pthread_create(&thread, NULL, scrape, scene));
+    control_read(&scene->control, LINK_REQUEST);
+    assert_true(span_starts(scene->control.frame.json, "{\"kind\":\"metrics\""));
+    answer_with(scene, scene->control.frame.id, "{\"status\":200}", "figure 1\n");
+    pthread_join(thread, &text);
+    assert_string_equal("figure 1\n", text);
+    free(text);
+    assert_int_equal(0, pthread_create(&thread, NULL, scrape, scene));
+    control_read(&scene->control, LINK_REQUEST);
+    control_drop(&scene->control); /* dies while asked: no waiting until the end */
+    pthread_join(thread, &text);
+    assert_null(text);
+    control_meet(&scene->control);
+    control_sync(&scene->control);
+    assert_true(link_figure(scene->link, "ringbridge_link_requests_waiting") == 0);
+}
+
+/* The socket alone, with a clock of our own. */
+struct alone {
+    struct control control;
+    struct mail *inbox;
+    struct link_peer *peer;
+    struct link_line line;
+};
+
+static int begin_alone(void **state)
+{
+    struct alone *alone = calloc(1, sizeof *alone);
+    control_open(&alone->control);
+    alone->inbox = mail_open(4);
+    alone->peer = link_peer_open(1, &alone->inbox, 5000);
+    assert_true(link_line_open(&alone->line, alone->peer, alone->control.path, 5000));
+    *state = alone;
+    return 0;
+}
+
+static int end_alone(void **state)
+{
+    struct alone *alone = *state;
+    link_line_close(&alone->line);
+    link_peer_close(alone->peer);
+    mail_close(alone->inbox);
+    control_close(&alone->control);
+    free(alone);
+    return 0;
+}
+
+static void tries_again_at_growing_distance(void **state)
+{
+    struct alone *alone = *state;
+    uint64_t now_ms = 5000, longest_ms = 0;
+    for (int i = 0; i < 200; i++) {
+        link_line_turn(&alone->line, now_ms);
+        uint64_t due_ms = link_line_due_ms(&alone->line);
+        assert_true(due_ms >= now_ms + LINK_RETRY_MS_MIN && due_ms <= now_ms + LINK_RETRY_MS_MAX);
+        if (i == 0)
+            assert_true(due_ms < now_ms + 2 * LINK_RETRY_MS_MIN);
+        longest_ms = due_ms - now_ms > longest_ms ? due_ms - now_ms : longest_ms;
+        now_ms = due_ms;
+    }
+    assert_true(longest_ms > LINK_RETRY_MS_MAX / 2);
+}
+
+static void expect_refused(struct alone *alone, uint64_t now_ms)
+{
+    assert_int_equal(-1, alone->line.socket);
+    assert_true(link_line_due_ms(&alone->line) >= now_ms + LINK_REFUSED_MS);
+    link_line_turn(&alone->line, now_ms + LINK_REFUSED_MS - 1);
+    assert_int_equal(-1, alone->line.socket);
+}
+
+static void refuses(struct alone *alone, uint64_t version, const char *hello, const char *why)
+{
+    control_listen(&alone->control);
+    link_line_turn(&alone->line, 5000);
+    control_accept(&alone->control);
+    control_send(&alone->control, LINK_HELLO, version, hello, nothing);
+    link_line_turn(&alone->line, 5001);
+    expect_refused(alone, 5001);
+    assert_non_null(strstr(alone->line.complaint, why));
+}
+
+static void refuses_another_version(void **state)
+{
+    refuses(*state, LINK_VERSION + 1, "{\"role\":\"control\",\"name\":\"newer\"}", "version 2");
+}
+
+static void hears_a_refusal(void **state)
+{
+    refuses(*state, LINK_VERSION, "{\"role\":\"control\",\"error\":\"too many edges\"}",
+            "too many edges");
+}
+
+static void does_not_wait_for_hello_for_ever(void **state)
+{
+    struct alone *alone = *state;
+    control_listen(&alone->control);
+    link_line_turn(&alone->line, 5000);
+    assert_true(alone->line.socket >= 0);
+    assert_int_equal(5000 + LINK_HELLO_MS, link_line_due_ms(&alone->line));
+    link_line_turn(&alone->line, 5000 + LINK_HELLO_MS - 1);
+    assert_true(alone->line.socket >= 0);
+    link_line_turn(&alone->line, 5000 + LINK_HELLO_MS);
+    assert_int_equal(-1, alone->line.socket);
+}
+
+static void refuses_another_users_socket(void **state)
+{
+    struct alone *alone = *state;
+    int ready[2], stop[2];
+    char byte;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(0, pipe(ready) | pipe(stop));
+    assert_int_equal(0, chown(alone->control.folder, 65534, 65534));
+    pid_t child = fork();
+    if (child == 0) {
+        close(stop[1]);
+        bool changed = setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0;
+        if (changed)
+            control_listen(&alone->control);
+        ssize_t told = write(ready[1], changed ? "y" : "n", 1);
+        _exit(told == 1 && read(stop[0], &byte, 1) == 0 ? 0 : 1); /* until the test is over */
+    }
+    assert_int_equal(1, read(ready[0], &byte, 1));
+    assert_int_equal('y', byte);
+    link_line_turn(&alone->line, 5000);
+    expect_refused(alone, 5000);
+    assert_non_null(strstr(alone->line.complaint, "another user"));
+    close(stop[1]);
+    waitpid(child, NULL, 0);
+    close(stop[0]);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void refuses_impossible_paths(void **state)
+{
+    (void)state;
+    char error[256], path[200];
+    struct mail *inbox = mail_open(1);
+    memset(path, 'p', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    struct link_config config = {.path = path, .cores_count = 1, .inboxes = {inbox}};
+    assert_null(link_open(&config, error, sizeof error));
+    assert_non_null(strstr(error, "too long"));
+    config.path = "";
+    assert_null(link_open(&config, error, sizeof error));
+    mail_close(inbox);
+}
+
+#define with(test)  cmocka_unit_test_setup_teardown(test, begin, end)
+#define alone(test) cmocka_unit_test_setup_teardown(test, begin_alone, end_alone)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(says_hello_first, begin_unmet, end),
+        with(carries_requests_and_answers),
+        with(reads_heads),
+        with(refuses_bad_answers),
+        with(bounds_bodies),
+        with(admits_with_a_plan),
+        with(answers_late_ones_itself),
+        with(never_mixes_numbers),
+        with(gives_up_what_was_sent_when_control_dies),
+        with(waits_for_a_control_that_restarts),
+        with(gives_up_when_control_stays_away),
+        with(refuses_one_too_many),
+        with(bounds_the_bytes_of_requests),
+        cmocka_unit_test_setup_teardown(keeps_letters_for_a_full_inbox, begin_tight, end),
+        cmocka_unit_test_setup_teardown(refuses_orders_when_too_many_are_kept, begin_tight, end),
+        with(carries_out_prepare),
+        with(carries_out_hangup_and_drain),
+        with(refuses_bad_orders),
+        with(takes_frames_byte_by_byte),
+        with(skips_what_it_does_not_know),
+        with(closes_on_broken_frames),
+        cmocka_unit_test_setup_teardown(insists_on_hello, begin_unmet, end),
+        with(fetches_controls_figures),
+        alone(tries_again_at_growing_distance),
+        alone(refuses_another_version),
+        alone(hears_a_refusal),
+        alone(does_not_wait_for_hello_for_ever),
+        alone(refuses_another_users_socket),
+        cmocka_unit_test(refuses_impossible_paths),
+    };
+    log_open("link_test", LOG_TEXT, LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
