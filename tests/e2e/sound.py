@@ -1,0 +1,135 @@
+"""What the caller's voice becomes: mu-law through untouched, to the bit; through 24 kHz and back with at least 34 dB,
+without clicks; gaps in the carrier's clock as silence. The practice AI echoes what it hears."""
+import base64
+import json
+import math
+import random
+import subprocess
+import wave
+
+from hostile import connected, open_stream, start
+from rawstream import RawStream  # noqa: F401  (hostile opens it)
+from system import ACCOUNT, System, run
+
+FRAME = 160
+SID = "MZ" + "1" * 32
+
+
+def ulaw_decode(code):
+    """G.711 by the book: 16-bit value of a mu-law code."""
+    code = ~code & 0xFF
+    magnitude = (((code & 0x0F) << 3) + 0x84) << (code >> 4 & 7)
+    return (0x84 - magnitude) if code & 0x80 else (magnitude - 0x84)
+
+
+def ulaw_encode(value):
+    sign = 0x80 if value < 0 else 0
+    magnitude = min(abs(value), 32635) + 0x84
+    exponent = magnitude.bit_length() - 8
+    return ~(sign | exponent << 4 | magnitude >> exponent + 3 & 0x0F) & 0xFF
+
+
+def speech(directory):
+    """Two seconds and more of a real voice, as mu-law codes."""
+    file = directory / "speech.wav"
+    subprocess.run(["espeak-ng", "-w", file, "The quick brown fox jumps over the lazy dog, and the five boxing wizards "
+                    "jump quickly."], check=True)
+    with wave.open(str(file)) as sound:
+        rate, data = sound.getframerate(), sound.readframes(sound.getnframes())
+    samples = [int.from_bytes(data[i:i + 2], "little", signed=True) for i in range(0, len(data), 2)]
+    count = len(samples) * 8000 // rate
+    codes = []
+    for i in range(count):  # a plain average is filter enough for a test's input
+        first, last = i * rate // 8000, max((i + 1) * rate // 8000, i * rate // 8000 + 1)
+        codes.append(ulaw_encode(sum(samples[first:last]) // (last - first)))
+    return bytes(codes[:count // FRAME * FRAME])
+
+
+def talk(system, frames, read_bytes):
+    """Sends frames of (timestamp_ms, codes); returns what came back, read_bytes of it."""
+    sid, stream = open_stream(system)
+    stream.send(connected())
+    stream.send(start(sid))
+    for number, (timestamp, codes) in enumerate(frames):
+        stream.send({"event": "media", "sequenceNumber": str(number + 2), "streamSid": SID,
+                     "media": {"track": "inbound", "chunk": str(number + 1), "timestamp": str(timestamp),
+                               "payload": base64.b64encode(codes).decode()}})
+    heard = b""
+    while len(heard) < read_bytes:
+        opcode, payload = stream.read_frame()
+        assert opcode == 1, (opcode, payload)
+        message = json.loads(payload)
+        assert message["streamSid"] == SID
+        if message["event"] == "media":
+            heard += base64.b64decode(message["media"]["payload"], validate=True)
+        elif message["event"] == "mark":
+            stream.send({"event": "mark", "sequenceNumber": "9", "streamSid": SID, "mark": message["mark"]})
+    stream.send({"event": "stop", "streamSid": SID, "stop": {"accountSid": ACCOUNT, "callSid": sid}})
+    stream.close()
+    return sid, heard
+
+
+def echo_system(audio_format):
+    system = System()
+    system.__enter__()
+    system.organisation("Echo", "+15550100", model="practice-echo", audio_format=audio_format, greeting="")
+    return system
+
+
+def mulaw_is_passed_to_the_bit():
+    system = echo_system("pcmu")
+    try:
+        dice = random.Random(7)
+        sizes = [FRAME] * 100 + [1, 2, 3, 7, 159, 161, 320, 8000]
+        blocks = [bytes(range(256))] + [dice.randbytes(size) for size in sizes]
+        frames, timestamp = [], 171.0
+        for block in blocks:
+            frames.append((int(timestamp), block))
+            timestamp += len(block) / 8
+        everything = b"".join(blocks)
+        _, heard = talk(system, frames, len(everything))
+        assert heard == everything, "the echo differs"
+    finally:
+        system.__exit__(None, None, None)
+
+
+def the_24_khz_path_keeps_34_db():
+    system = echo_system("pcm")
+    try:
+        codes = speech(system.directory)
+        frames = [(171 + 20 * i, codes[i * FRAME:(i + 1) * FRAME]) for i in range(len(codes) // FRAME)]
+        _, heard = talk(system, frames, len(codes) - FRAME)
+        sent = [ulaw_decode(code) for code in codes]
+        back = [ulaw_decode(code) for code in heard]
+
+        def noise(delay):
+            pairs = [(sent[i], back[i + delay]) for i in range(len(back) - delay) if i < len(sent)]
+            return sum((a - b) ** 2 for a, b in pairs), sum(a * a for a, _ in pairs)
+
+        delay = min(range(0, 120), key=lambda shift: noise(shift)[0])
+        error, signal = noise(delay)
+        ratio = 10 * math.log10(signal / error)
+        print(f"24 kHz and back: {ratio:.1f} dB, {delay} samples of delay")
+        assert ratio >= 34, ratio
+        for i in range(200, len(back) - delay - 200):  # a click is an error out of proportion to the sound around it
+            around = max(abs(sent[j]) for j in range(i - 40, i + 40))
+            assert abs(sent[i] - back[i + delay]) <= 0.08 * around + 48, (i, sent[i], back[i + delay], around)
+    finally:
+        system.__exit__(None, None, None)
+
+
+def gaps_become_silence():
+    system = echo_system("pcmu")
+    try:
+        block = bytes([0x20]) * FRAME
+        frames = [(171, block), (191, block), (191 + 20 + 100, block), (191 + 20 + 100 + 20, block)]
+        sid, heard = talk(system, frames, 4 * FRAME + 800)
+        assert heard == block * 2 + b"\xff" * 800 + block * 2, "the gap is not 100 ms of silence"
+        row = system.finished(sid)
+        assert row["figures"]["gap_samples"] == 800, row["figures"]
+    finally:
+        system.__exit__(None, None, None)
+
+
+if __name__ == "__main__":
+    run(mulaw_is_passed_to_the_bit, the_24_khz_path_keeps_34_db, gaps_become_silence)
