@@ -27,7 +27,6 @@ struct ws {
     uint8_t opcode;
     uint64_t left; /* payload bytes still to come */
     uint8_t mask[MASK_BYTES];
-    bool masked;
 
     uint8_t message_opcode; /* the message that its frames make; 0: none has begun */
     unsigned fragments;
@@ -159,13 +158,11 @@ static enum fault judge_place(struct ws *ws, const struct wslay_frame_iocb *fram
 static enum fault read_head(struct ws *ws, struct wslay_frame_iocb *frame)
 {
     uint8_t shown[HEAD_BYTES_MAX];
-    size_t mask_bytes = ws->head[1] & 0x80 ? MASK_BYTES : 0;
-    memcpy(shown, ws->head, ws->head_bytes - mask_bytes);
-    memcpy(ws->mask, ws->head + ws->head_bytes - mask_bytes, mask_bytes);
+    memcpy(shown, ws->head, ws->head_bytes);
     shown[1] &= 0x7f;
     if (!reader_ready())
         return FAULT_internal;
-    reader.head = span_from(shown, ws->head_bytes - mask_bytes);
+    reader.head = span_from(shown, ws->head_bytes);
     reader.payload_left = 1;
     if (wslay_frame_recv(reader.context, frame) < 0)
         return is_control(ws->head[0] & 0x0f) ? FAULT_ws_control : FAULT_ws_length;
@@ -184,29 +181,11 @@ static void skip_payload(const struct wslay_frame_iocb *first)
     }
 }
 
-/* Bytes of the head that began like this; 2 until its second byte is there. */
-static size_t head_bytes_needed(const struct ws *ws)
-{
-    if (ws->head_bytes < 2)
-        return 2;
-    uint8_t length = ws->head[1] & 0x7f;
-    return 2u + (length == 127 ? 8 : length == 126 ? 2 : 0) + (ws->head[1] & 0x80 ? MASK_BYTES : 0);
-}
-
-/* Takes a frame's head. False when there is more to come, or on a fault. */
-static bool take_head(struct ws *ws, struct span *input)
+/* Length known: the frame is judged before its mask has come. */
+static bool begin_frame(struct ws *ws)
 {
     struct wslay_frame_iocb frame;
-    while (ws->head_bytes < head_bytes_needed(ws)) {
-        if (input->bytes == 0)
-            return false;
-        ws->head[ws->head_bytes++] = input->data[0];
-        *input = span_from(input->data + 1, input->bytes - 1);
-    }
-    enum fault fault = judge_bits(ws);
-    if (fault)
-        return fail(ws, fault);
-    fault = read_head(ws, &frame);
+    enum fault fault = read_head(ws, &frame);
     if (!fault)
         fault = judge_place(ws, &frame);
     if (fault) {
@@ -214,11 +193,38 @@ static bool take_head(struct ws *ws, struct span *input)
         return fail(ws, fault);
     }
     skip_payload(&frame);
-    ws->head_bytes = 0;
-    ws->in_frame = true;
     ws->final = frame.fin;
     ws->opcode = frame.opcode;
     ws->left = frame.payload_length;
+    return true;
+}
+
+/* Bytes up to and including the length, once the second one is there. */
+static size_t length_end(const struct ws *ws)
+{
+    uint8_t length = ws->head[1] & 0x7f;
+    return 2u + (length == 127 ? 8 : length == 126 ? 2 : 0);
+}
+
+/* Takes a frame's head, judging it as early as it can be. False when there is more to come, or on a
+ * fault. */
+static bool take_head(struct ws *ws, struct span *input)
+{
+    size_t mask_bytes = ws->role == WS_SERVER ? MASK_BYTES : 0;
+    while (ws->head_bytes < 2 || ws->head_bytes < length_end(ws) + mask_bytes) {
+        if (input->bytes == 0)
+            return false;
+        ws->head[ws->head_bytes++] = input->data[0];
+        *input = span_from(input->data + 1, input->bytes - 1);
+        enum fault fault = ws->head_bytes == 2 ? judge_bits(ws) : FAULT_NONE;
+        if (fault)
+            return fail(ws, fault);
+        if (ws->head_bytes >= 2 && ws->head_bytes == length_end(ws) && !begin_frame(ws))
+            return false;
+    }
+    memcpy(ws->mask, ws->head + length_end(ws), mask_bytes);
+    ws->head_bytes = 0;
+    ws->in_frame = true;
     return true;
 }
 
