@@ -69,11 +69,11 @@ static void expire(struct core *core, const struct timer *timer)
         pull(core, conn);
 }
 
+/* Webhooks of running calls still come, so the door stays open until the last call has ended. */
 static void begin_drain(struct core *core)
 {
     core->draining = true;
     core->drained_by_ms = io_now_ms(core->io) + core->drain_deadline_ms;
-    io_stop_listening(core->io);
     calls_drain(core->calls);
 }
 
@@ -129,6 +129,7 @@ static void *run(void *argument)
     flight_adopt(core->config.flight);
     while (!drained(core))
         turn(core, mail_waiting(core->inbox) ? 0 : core->draining ? 20 : WAIT_MS);
+    io_stop_listening(core->io);
     for (int i = 0; i < 25; i++) /* what the last calls said still has to leave */
         turn(core, 20);
     io_close(core->io);

@@ -52,11 +52,19 @@
 /* One core's machinery */
 #define CORES_MAX            64
 #define RING_ENTRIES         4096
-#define RECEIVE_BUFFERS      4096 /* power of two */
+#define RING_ANSWERS         65536 /* the most a kernel allows; see the assert below */
+#define RECEIVE_BUFFERS      4096  /* power of two */
 #define RECEIVE_BUFFER_BYTES 4096
 #define CONNS_MAX            16384 /* per core; 2 per call plus HTTP */
 #define CALLS_PER_CORE       4096  /* default of --max-calls, per core */
+#define ACCEPTS_WAITING_MAX  8192  /* connections accepted in one turn: listeners times backlog */
+#define POOL_BYTES_MAX       ((size_t)1 << 30) /* send blocks and requests that are not whole */
 #define INBOX_LETTERS        16384
+
+/* The completion queue holds every possible answer: of each connection a receive's end, a send and
+ * a cancel (a close comes when these are home); all receive buffers; what was accepted. */
+_Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX <= RING_ANSWERS,
+               "a completion could find no room");
 
 /* The link to control */
 #define LINK_EVENT_BYTES_MAX    65536        /* one event's JSON */

@@ -9,7 +9,8 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#define STREAM_PATH "/twilio-media-stream/"
+#define STREAM_PATH  "/twilio-media-stream/"
+#define AFTER_STREAM "/api/twilio/after-stream"
 
 /* ---- tickets of prepared calls ---- */
 
@@ -221,8 +222,7 @@ static json_t *pass_headers(const struct http_head *head)
 static const char *voice_path(struct span path)
 {
     static const char *const voice[] = {"/api/twilio/incoming-call", "/api/twilio/voice-webhook",
-                                        "/api/aloha/webhooks/incoming-call",
-                                        "/api/twilio/after-stream"};
+                                        "/api/aloha/webhooks/incoming-call", AFTER_STREAM};
     for (size_t i = 0; i < sizeof voice / sizeof voice[0]; i++)
         if (span_is(path, voice[i]))
             return voice[i];
@@ -252,22 +252,32 @@ static void answer_without_control(struct calls *calls, struct conn *conn, const
                      "Retry-After: 2\r\n", span_of(fault_sentence(FAULT_no_control)), false);
 }
 
+/* A webhook as control wants it; NULL when a header is not UTF-8. */
+static json_t *webhook(const struct http_head *head, const struct conn *conn)
+{
+    char peer[INET6_ADDRSTRLEN];
+    json_t *headers = pass_headers(head);
+    conn_peer(conn, peer);
+    return headers ? json_pack("{s:s, s:s%, s:s%, s:s, s:o}", "kind", "http", "method",
+                               (const char *)head->method.data, head->method.bytes, "target",
+                               (const char *)head->target.data, head->target.bytes, "peer", peer,
+                               "headers", headers)
+                   : NULL;
+}
+
 static void forward(struct calls *calls, struct conn *conn, const struct message *message)
 {
-    const struct http_head *head = message->head;
-    char peer[INET6_ADDRSTRLEN];
-    conn_peer(conn, peer);
-    json_t *headers = pass_headers(head);
-    json_t *request = headers ? json_pack("{s:s, s:s%, s:s%, s:s, s:o}", "kind", "http", "method",
-                                          (const char *)head->method.data, head->method.bytes,
-                                          "target", (const char *)head->target.data,
-                                          head->target.bytes, "peer", peer, "headers", headers)
-                              : NULL;
-    struct waiting waiting = {.conn = conn_ref(conn), .soft_path = voice_path(head->path)};
+    const char *soft_path = voice_path(message->head->path);
+    if (calls->draining && soft_path && strcmp(soft_path, AFTER_STREAM) != 0) {
+        answer_softly(calls, conn, soft_path); /* a new call waits for another edge */
+        return;
+    }
+    struct waiting waiting = {.conn = conn_ref(conn), .soft_path = soft_path};
+    json_t *request = webhook(message->head, conn);
     if (!request)
         conn_refuse(calls->io, conn, FAULT_http_malformed);
     else if (!ask(calls, waiting, request, message->body))
-        answer_without_control(calls, conn, waiting.soft_path);
+        answer_without_control(calls, conn, soft_path);
 }
 
 static void respond(struct calls *calls, struct conn *conn, const struct link_answer *answer)

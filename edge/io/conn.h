@@ -35,19 +35,24 @@ struct io_config {
     struct tls_client *tls_client; /* borrowed */
     struct metrics *metrics;       /* borrowed */
     int doorbell; /* eventfd to watch, -1: none; its ringing comes out as OP_WAKE */
+    /* for tests and benches; 0: as in limits.h */
+    size_t send_queue_bytes_max;
 };
 
 /* Sets up ring, buffers, slab and wheel. NULL with a sentence in error (io_uring forbidden,
- * memory...). */
+ * memory...). Any thread; whoever calls io_wait first is the core's thread from then on. */
 struct io *io_open(const struct io_config *config, char *error, size_t room);
 
-/* Every conn is aborted and waited for; then all is freed. */
+/* Every conn is aborted and waited for; then all is freed. The core's thread. */
 void io_close(struct io *io);
 
 /* Listens with SO_REUSEPORT (each core its own socket on the same address) and arms a multishot
  * accept. tls: connections start with a handshake. False with a sentence in error. */
 bool io_listen(struct io *io, const struct sockaddr *address, socklen_t address_bytes, bool tls,
                char *error, size_t room);
+
+/* The port of the last io_listen, for those who asked for port 0. */
+uint16_t io_port(const struct io *io);
 
 /* Stops accepting (drain). Running connections go on. */
 void io_stop_listening(struct io *io);
@@ -73,7 +78,8 @@ struct io_done {
  * OP_ACCEPT, made one. False: none left. Bounded by what was there when io_wait returned. */
 bool io_next(struct io *io, struct io_done *done);
 
-/* What the completion means to its conn; afterwards pull conn_next until it says no. */
+/* What the completion means to its conn; afterwards, whichever it was, pull conn_next until it says
+ * no: an answer that was sent lets the next request be read. done->conn may be NULL. */
 void conn_accepted(struct io *io, const struct io_done *done);
 void conn_connected(struct io *io, const struct io_done *done);
 void conn_received(struct io *io, const struct io_done *done);
@@ -105,7 +111,8 @@ struct message {
     enum message_kind kind;
     struct span body; /* REQUEST: body; TEXT, BINARY: payload; END: the peer's close reason */
     const struct http_head *head; /* REQUEST only */
-    enum fault fault;     /* END only; FAULT_ws_closed and FAULT_peer_closed are the orderly ends */
+    enum fault fault;     /* END only; FAULT_ws_closed and FAULT_peer_closed are the orderly ends,
+                             FAULT_NONE: we closed after an answer that said so */
     uint16_t close_code;  /* END only; 0: the peer sent none */
     unsigned http_status; /* END after upgrade_refused: what the server answered */
 };
@@ -166,15 +173,16 @@ struct conn *conn_dial(struct io *io, const struct dial *dial);
 uint8_t *conn_frame_begin(struct io *io, struct conn *conn, size_t payload_bytes);
 void conn_frame_end(struct io *io, struct conn *conn, size_t payload_bytes);
 
-/* begin, copy, end. */
+/* begin, copy, end. False: as above. */
 bool conn_send_text(struct io *io, struct conn *conn, struct span text);
+bool conn_send_binary(struct io *io, struct conn *conn, struct span bytes);
 
 /* Bytes queued and not yet taken by the kernel. */
 size_t conn_queued_bytes(const struct conn *conn);
 
 /* Ends it in order: queued bytes, close frame with the fault's code (1000 for FAULT_NONE) and
- * sentence, close handshake, TLS close_notify, FIN; each bounded by WS_CLOSE_MS. The owner has let
- * go: no further message comes, not even END. */
+ * sentence, close handshake, TLS close_notify, FIN; each bounded by WS_CLOSE_MS. Counts the fault.
+ * The owner has let go: no further message comes, not even END. */
 void conn_close(struct io *io, struct conn *conn, enum fault fault);
 
 /* Ends it now. The owner has let go. */
@@ -194,7 +202,7 @@ struct conn *conn_adopt(struct io *io, struct conn_parcel *parcel);
 /* For mail that nobody will read. Any thread. */
 void conn_parcel_free(struct conn_parcel *parcel);
 
-/* Memory that so many conns of this io take when open with TLS, for --plan. */
+/* Memory of an io with all its conns open, without what TLS takes while it lasts, for --plan. */
 size_t io_footprint_bytes(const struct io_config *config);
 
 #endif

@@ -17,13 +17,18 @@ struct timer {
 };
 
 #define WHEEL_SLOTS  256
-#define WHEEL_LEVELS 4
+#define WHEEL_LEVELS 6 /* 2^48 ms: no wrap in the life of a machine */
 
+/* A timer lies at the level of the highest byte in which its time differs from now, in the slot
+ * that this byte names; when now reaches the slot, its timers move to lower levels. So a lower
+ * level is always due before a higher one, and slots are passed in the order of time. */
 struct wheel {
     uint64_t now_ms;
     uint64_t count;
     struct timer *slots[WHEEL_LEVELS][WHEEL_SLOTS];
-    struct timer *expired;
+    uint64_t occupied[WHEEL_LEVELS][WHEEL_SLOTS / 64]; /* a clear bit: the slot is empty */
+    struct timer *passed; /* set for a time that had passed: due at the next advance */
+    struct timer *expired, **expired_last; /* due and not yet taken, oldest first */
 };
 
 void wheel_open(struct wheel *wheel, uint64_t now_ms);
@@ -43,6 +48,6 @@ struct timer *wheel_take(struct wheel *wheel);
 
 /* When to wake at the latest: a lower bound of the next deadline, UINT64_MAX when nothing is set.
  */
-uint64_t wheel_next_ms(const struct wheel *wheel);
+uint64_t wheel_next_ms(struct wheel *wheel);
 
 #endif

@@ -94,6 +94,13 @@ static uint64_t earlier(uint64_t left_ms, uint64_t right_ms)
     return left_ms < right_ms ? left_ms : right_ms;
 }
 
+/* Asked to end, and nothing left to wait for? */
+static bool is_over(const struct link *link)
+{
+    uint64_t close_ms = __atomic_load_n(&link->close_ms, __ATOMIC_ACQUIRE);
+    return close_ms && (now_ms() >= close_ms || link_store_waiting(&link->peer->store) == 0);
+}
+
 static void sleep_until_due(struct link *link, bool letters_kept)
 {
     uint64_t time_ms = now_ms();
@@ -102,16 +109,10 @@ static void sleep_until_due(struct link *link, bool letters_kept)
     if (letters_kept)
         due_ms = earlier(due_ms, time_ms + LINK_POST_RETRY_MS);
     if (close_ms)
-        due_ms = earlier(due_ms, close_ms);
+        due_ms = is_over(link) ? 0 : earlier(due_ms, close_ms);
     struct pollfd polls[2] = {{.fd = mail_doorbell(link->mailbox), .events = POLLIN},
                               link_line_poll(&link->line)};
     poll(polls, 2, wait_ms(due_ms, time_ms));
-}
-
-static bool is_over(const struct link *link)
-{
-    uint64_t close_ms = __atomic_load_n(&link->close_ms, __ATOMIC_ACQUIRE);
-    return close_ms && (now_ms() >= close_ms || link_store_waiting(&link->peer->store) == 0);
 }
 
 static void *run(void *context)

@@ -17,9 +17,13 @@ def a_drain_lets_calls_finish():
         eventually("the call is live", lambda: system.metric('ringbridge_calls{state="live"}') == 1)
         edge = system.processes.pop("edge")
         edge.send_signal(signal.SIGTERM)
-        eventually("no new connections", lambda: refused(system.listen))
+        eventually("the load balancer is told", lambda: system.ready() == 503)
+        new_call = {"CallSid": "CA" + "9" * 32, "From": "+15550177", "To": "+15550100"}
+        status, twiml = system.post("/api/twilio/incoming-call", new_call)
+        assert status == 200 and "<Stream" not in twiml and "<Redirect" in twiml, (status, twiml)
         caller.join()
         assert edge.wait(30) == 0
+        assert refused(system.listen)
         assert system.finished(reports[0]["calls"][0]["call_sid"])["ended_reason"] == "caller_hung_up"
 
 
