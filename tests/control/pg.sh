@@ -7,7 +7,9 @@
 #   tests/control/pg.sh run DIR COMMAND...  start, run with DATABASE_URL set, stop; DIR is removed
 #                                   when it is "" (a temporary one is made)
 #
-# PostgreSQL refuses to run as root, so as root it runs as the system user postgres, who gets DIR.
+# PostgreSQL refuses to run as root, so as root it runs as the system user postgres, who gets DIR;
+# where that user may not enter (a clone under /root), it runs in a user namespace in which we are
+# somebody else, and DIR stays ours.
 # There is no TCP listener; trust is the rights of the socket's directory (0700).
 # PG_FSYNC=off in the environment makes throw-away clusters faster; never for data that matters.
 set -eu
@@ -25,12 +27,19 @@ find_bin() {
     die "PostgreSQL is not installed: apt-get install postgresql"
 }
 
-# As root: as the user postgres, from a directory it may be in. Else: as we are.
+as_postgres() {
+    (cd / && setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/ "$@")
+}
+
+# As root: as the user postgres where it may enter DIR's parent, else under another name. Else: as we are.
+# $dir is set by whoever calls.
 as_server() {
-    if [ "$(id -u)" = 0 ]; then
-        (cd / && setpriv --reuid=postgres --regid=postgres --init-groups env HOME=/ "$@")
-    else
+    if [ "$(id -u)" != 0 ]; then
         "$@"
+    elif as_postgres test -x "$(dirname "$dir")"; then
+        as_postgres "$@"
+    else
+        (cd / && unshare --user --map-user=65533 --map-group=65533 env HOME=/ "$@")
     fi
 }
 
@@ -46,9 +55,11 @@ is_running() {
 make_cluster() {
     dir=$1
     mkdir -p "$dir"
-    [ "$(id -u)" != 0 ] || chown postgres:postgres "$dir"
     chmod 700 "$dir"
-    as_server test -w "$dir" || die "user postgres may not enter $dir: choose a directory under /var or /tmp"
+    if [ "$(id -u)" = 0 ] && as_postgres test -x "$(dirname "$dir")"; then
+        chown postgres:postgres "$dir"
+    fi
+    as_server test -w "$dir" || die "PostgreSQL may not enter $dir: choose a directory under /var or /tmp"
     as_server mkdir -p "$dir/socket"
     as_server "$bin/initdb" -D "$dir/data" -U postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
         --no-instructions >"$dir.initdb.log" 2>&1 || { cat "$dir.initdb.log" >&2; die "initdb failed"; }
@@ -74,8 +85,9 @@ start() {
 
 stop() {
     [ -d "$1" ] || return 0
-    if is_running "$1"; then
-        as_server "$bin/pg_ctl" -D "$1/data" -w -t 60 -s -m fast stop
+    dir=$(cd "$1" && pwd -P)
+    if is_running "$dir"; then
+        as_server "$bin/pg_ctl" -D "$dir/data" -w -t 60 -s -m fast stop
     fi
 }
 
