@@ -88,20 +88,25 @@ void control_meet(struct control *control)
     control_greet(control);
 }
 
-void control_read(struct control *control, enum link_type type)
+/* The next whole frame in what was read, if there is one. */
+static bool next_frame(struct control *control)
 {
-    memmove(control->in, control->in + control->used, control->held - control->used);
-    control->held -= control->used;
-    control->used = 0;
-    for (;;) {
-        size_t used;
-        enum link_decode decoded =
-            link_decode(span_from(control->in, control->held), &control->frame, &used);
-        assert_int_not_equal(LINK_BAD, decoded);
-        if (decoded == LINK_DONE) {
-            control->used = used;
-            break;
-        }
+    size_t used;
+    enum link_decode decoded =
+        link_decode(span_from(control->in + control->used, control->held - control->used),
+                    &control->frame, &used);
+    assert_int_not_equal(LINK_BAD, decoded);
+    if (decoded == LINK_DONE)
+        control->used += used;
+    return decoded == LINK_DONE;
+}
+
+static void read_frame(struct control *control)
+{
+    while (!next_frame(control)) {
+        memmove(control->in, control->in + control->used, control->held - control->used);
+        control->held -= control->used;
+        control->used = 0;
         await(control->socket, POLLIN);
         ssize_t bytes = recv(control->socket, control->in + control->held,
                              sizeof control->in - control->held, 0);
@@ -109,6 +114,11 @@ void control_read(struct control *control, enum link_type type)
             fail_msg("the edge closed the link");
         control->held += (size_t)bytes;
     }
+}
+
+void control_read(struct control *control, enum link_type type)
+{
+    read_frame(control);
     assert_int_equal(type, control->frame.type);
 }
 
@@ -149,24 +159,9 @@ void control_sync(struct control *control)
 {
     static uint64_t number = 1000000;
     control_send(control, LINK_ORDER, ++number, "{\"kind\":\"none\"}", (struct span){NULL, 0});
-    do {
-        memmove(control->in, control->in + control->used, control->held - control->used);
-        control->held -= control->used;
-        control->used = 0;
-        size_t used;
-        if (link_decode(span_from(control->in, control->held), &control->frame, &used) ==
-            LINK_DONE) {
-            control->used = used;
-            continue;
-        }
-        control->frame.type = 0;
-        await(control->socket, POLLIN);
-        ssize_t bytes = recv(control->socket, control->in + control->held,
-                             sizeof control->in - control->held, 0);
-        if (bytes <= 0)
-            fail_msg("the edge closed the link");
-        control->held += (size_t)bytes;
-    } while (control->frame.type != LINK_RESULT || control->frame.id != number);
+    do
+        read_frame(control);
+    while (control->frame.type != LINK_RESULT || control->frame.id != number);
 }
 
 void control_expect_closed(struct control *control)

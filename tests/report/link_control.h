@@ -15,7 +15,7 @@ struct control {
     char folder[64], path[96];
     int listener, socket;
     struct link_frame frame; /* the last one read */
-    size_t held, used;       /* bytes in in; of the last frame */
+    size_t held, used;       /* bytes in in; of these, frames already read */
     uint8_t in[LINK_FRAME_BYTES_MAX];
 };
 
