@@ -39,7 +39,7 @@ as_server() {
     elif as_postgres test -x "$(dirname "$dir")"; then
         as_postgres "$@"
     else
-        (cd / && unshare --user --map-user=65533 --map-group=65533 env HOME=/ "$@")
+        (cd / && unshare --user --map-user="$(id -u postgres)" --map-group="$(id -g postgres)" env HOME=/ "$@")
     fi
 }
 
