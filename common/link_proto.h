@@ -50,7 +50,7 @@
  *    "call":uuid (conversation id), "organization":uuid, "call_sid":"CA..", "account_sid":"AC..",
  *    "ticket":"..",  "expires_at_ms":unix ms, "home_core":n,
  *    "signatures":[every X-Twilio-Signature value that is right for this stream's URL],
- *    "duration_max_s":3600,
+ *    "duration_max_s":3600, "first_seq":n (absent: 0; the first event is n + 1),
  *    "ai":{"backend":"openai_realtime","url":"wss://host/v1/realtime?model=..","key":"..",
  *          "format":"pcmu"|"pcm","model":..,"voice":..,"instructions":..,"greeting":"" or text,
  *          "transcription_model":..,"language":.., "tools":[function objects]}}}
@@ -60,15 +60,13 @@
  *
  * EVENT kinds (all with call, organization, seq, at_ms):
  *    "started"   {"call_sid","stream_sid","account_sid","media_format":{..},"parameters":{..},
- *                 "ticket"}                         the stream's; control marks it used, keeps it not
- *    "ai_ready"  {"session_id","dial_ms"}          AI session configured
- *    "message"   {"role":"user"|"assistant","item_id","text","interrupted":bool,
- *                 "audio_ms","heard_ms"}           one finished utterance of either side
- *    "barge_in"  {"item_id","audio_end_ms","audio_ms"}
- *    "dtmf"      {"digit"}
- *    "tool_call" {"call_id","name","arguments"}    recorded
- *    "usage"     {"response_id","status","usage":{..as the backend sent it..}}
- *    "ended"     {"reason","duration_ms","figures":{..}}   exactly one per call, last seq */
+ *                 "ticket"}                         the stream's; control marks it used, keeps it
+ * not "ai_ready"  {"session_id","dial_ms"}          AI session configured "message"
+ * {"role":"user"|"assistant","item_id","text","interrupted":bool, "audio_ms","heard_ms"} one
+ * finished utterance of either side "barge_in"  {"item_id","audio_end_ms","audio_ms"} "dtmf"
+ * {"digit"} "tool_call" {"call_id","name","arguments"}    recorded "usage"
+ * {"response_id","status","usage":{..as the backend sent it..}} "ended"
+ * {"reason","duration_ms","figures":{..}}   exactly one per call, last seq */
 #ifndef RINGBRIDGE_COMMON_LINK_PROTO_H
 #define RINGBRIDGE_COMMON_LINK_PROTO_H
 

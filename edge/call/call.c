@@ -75,8 +75,22 @@ size_t calls_footprint_bytes(void)
 
 /* ---- life ---- */
 
+/* The carrier asked twice for one call: only its last answer counts, and nobody will come for the
+ * plan before. It goes without a word, since the conversation goes on. */
+static void supersede(struct calls *calls, const struct plan *plan)
+{
+    for (unsigned slot = 0; plan->first_seq && slot < calls->config.calls_max; slot++) {
+        struct call *call = &calls->table[slot];
+        if (call->state == CALL_PREPARED && strcmp(call->plan->call, plan->call) == 0) {
+            call->superseded = true;
+            call_end(calls, call, END_carrier_no_show);
+        }
+    }
+}
+
 struct call *call_prepare(struct calls *calls, struct plan *plan)
 {
+    supersede(calls, plan);
     if (calls->draining || calls->free_count == 0) {
         COUNT(calls->metrics, ends[END_no_capacity]);
         plan_free(plan);
@@ -91,6 +105,7 @@ struct call *call_prepare(struct calls *calls, struct plan *plan)
     call->generation = generation;
     call->state = CALL_PREPARED;
     call->plan = plan;
+    call->event_seq = plan->first_seq;
     call->pcm = strcmp(plan->ai.format, "pcm") == 0;
     call->prepared_ms = io_now_ms(calls->io);
     call->carrier_timer.kind = TIMER_CARRIER;
@@ -156,8 +171,10 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
     call->end = reason;
     call->state = CALL_ENDED;
     COUNT(calls->metrics, ends[reason]);
-    record_agent_texts(calls, call, true);
-    record_ended(calls, call);
+    if (!call->superseded) {
+        record_agent_texts(calls, call, true);
+        record_ended(calls, call);
+    }
     struct conn *carrier = call_carrier(calls, call);
     struct conn *ai = call_ai(calls, call);
     if (carrier)

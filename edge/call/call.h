@@ -89,9 +89,10 @@ struct call {
     struct resolved *addresses;  /* of the AI's host; owned */
     unsigned addresses_tried;
     bool pcm;            /* the AI leg speaks PCM16 24 kHz, else mu-law */
+    bool superseded;     /* a later plan of the same conversation took its place */
     bool connected_seen; /* the carrier's first message */
     char stream_sid[35];
-    uint32_t event_seq;
+    uint64_t event_seq;                                          /* of the last event told */
     uint64_t prepared_ms, dialled_ms, started_ms, last_media_ms; /* monotonic */
     int64_t started_at_ms; /* wall; 0: the stream never started */
     struct timer carrier_timer, ai_timer, duration_timer;

@@ -66,7 +66,7 @@ static struct note begin_at(struct call *call, const char *kind, int64_t at_ms)
 {
     struct note note = {.json = NULL};
     put_format(&note,
-               "{\"kind\":\"%s\",\"call\":\"%s\",\"organization\":\"%s\",\"seq\":%" PRIu32
+               "{\"kind\":\"%s\",\"call\":\"%s\",\"organization\":\"%s\",\"seq\":%" PRIu64
                ",\"at_ms\":%" PRId64,
                kind, call->plan->call, call->plan->organization, ++call->event_seq, at_ms);
     return note;

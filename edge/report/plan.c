@@ -154,6 +154,8 @@ static void read_facts(struct reader *reader, const json_t *object, struct plan 
     plan->expires_at_ms = integer(reader, object, "expires_at_ms", 1, INT64_MAX);
     plan->duration_max_s =
         (uint32_t)integer(reader, object, "duration_max_s", 1, PLAN_DURATION_S_MAX);
+    if (json_object_get(object, "first_seq")) /* 0: the conversation's first stream */
+        plan->first_seq = (uint64_t)integer(reader, object, "first_seq", 0, INT64_MAX / 2);
     read_ticket(reader, object, plan);
     read_signatures(reader, object, plan);
 }

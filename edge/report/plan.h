@@ -26,6 +26,7 @@ struct plan {
     unsigned home_core;                       /* checked against the number of cores */
     char signatures[PLAN_SIGNATURES_MAX][29]; /* acceptable X-Twilio-Signature values */
     unsigned signatures_count;                /* 0: no value is acceptable */
+    uint64_t first_seq; /* events are numbered from here: a conversation may have several streams */
     uint32_t duration_max_s;
     struct {
         char host[256]; /* name or address; an IPv6 address stands without its brackets */
