@@ -34,17 +34,15 @@ uint64_t bridge_clock(const struct calls *calls, const struct call *call)
 
 /* ---- blame ---- */
 
-/* The carrier did wrong: counted, and what its close frame will say. */
-static enum end blame_carrier(struct calls *calls, struct call *call, enum fault fault)
+/* A leg did wrong: its close frame will say so, and conn_close counts it. */
+static enum end blame_carrier(struct call *call, enum fault fault)
 {
-    COUNT(calls->metrics, faults[fault]);
     call->carrier_fault = fault;
     return fault == FAULT_stream_wrong_call ? END_carrier_wrong_call : END_carrier_protocol;
 }
 
-static enum end blame_ai(struct calls *calls, struct call *call, enum fault fault)
+static enum end blame_ai(struct call *call, enum fault fault)
 {
-    COUNT(calls->metrics, faults[fault]);
     call->ai_fault = fault;
     return END_ai_protocol;
 }
@@ -131,9 +129,9 @@ static enum end carrier_to_ai(struct calls *calls, struct call *call,
 {
     ptrdiff_t decoded = base64_decoded_bytes(media->payload);
     if (decoded > STREAM_PAYLOAD_BYTES_MAX)
-        return blame_carrier(calls, call, FAULT_stream_payload_large);
+        return blame_carrier(call, FAULT_stream_payload_large);
     if (decoded < 0 || !base64_valid(media->payload))
-        return blame_carrier(calls, call, FAULT_base64_invalid);
+        return blame_carrier(call, FAULT_base64_invalid);
     size_t samples = (size_t)decoded;
     TRY(keep_time(calls, call, media->timestamp_ms));
     call->last_media_ms = io_now_ms(calls->io);
@@ -159,12 +157,12 @@ static enum end start_stream(struct calls *calls, struct call *call,
                              const struct twilio_message *start)
 {
     if (call->carrier_state != CARRIER_OPEN || !call->connected_seen)
-        return blame_carrier(calls, call, FAULT_stream_unexpected);
+        return blame_carrier(call, FAULT_stream_unexpected);
     if (!span_equal_secret(start->call_sid, span_of(call->plan->call_sid)) ||
         !span_equal_secret(start->account_sid, span_of(call->plan->account_sid)))
-        return blame_carrier(calls, call, FAULT_stream_wrong_call);
+        return blame_carrier(call, FAULT_stream_wrong_call);
     if (!span_copy_text(start->stream_sid, call->stream_sid, sizeof call->stream_sid))
-        return blame_carrier(calls, call, FAULT_stream_field);
+        return blame_carrier(call, FAULT_stream_field);
     call->carrier_state = CARRIER_STARTED;
     call->started_ms = call->last_media_ms = io_now_ms(calls->io);
     call->started_at_ms = clock_wall_ms();
@@ -180,7 +178,7 @@ static enum end start_stream(struct calls *calls, struct call *call,
 static enum end connected(struct calls *calls, struct call *call)
 {
     if (call->connected_seen)
-        return blame_carrier(calls, call, FAULT_stream_unexpected);
+        return blame_carrier(call, FAULT_stream_unexpected);
     call->connected_seen = true;
     wheel_set(io_wheel(calls->io), &call->carrier_timer,
               io_now_ms(calls->io) + STREAM_FIRST_MESSAGE_MS);
@@ -217,9 +215,9 @@ static enum end started_only(struct calls *calls, struct call *call,
                              const struct twilio_message *message)
 {
     if (call->carrier_state != CARRIER_STARTED)
-        return blame_carrier(calls, call, FAULT_stream_unexpected);
+        return blame_carrier(call, FAULT_stream_unexpected);
     if (!span_is(message->stream_sid, call->stream_sid))
-        return blame_carrier(calls, call, FAULT_stream_wrong_call);
+        return blame_carrier(call, FAULT_stream_wrong_call);
     return END_NONE;
 }
 
@@ -228,7 +226,7 @@ enum end bridge_carrier(struct calls *calls, struct call *call, struct span text
     struct twilio_message message;
     enum fault fault = twilio_read(text, &message);
     if (fault != FAULT_NONE)
-        return blame_carrier(calls, call, fault);
+        return blame_carrier(call, fault);
     if (message.has_sequence)
         count_sequence(calls, call, message.sequence);
     switch (message.event) {
@@ -282,7 +280,7 @@ static enum end ai_to_carrier(struct calls *calls, struct call *call,
     struct down *down = &call->down;
     ptrdiff_t decoded = base64_decoded_bytes(delta->audio);
     if (decoded < 0 || !base64_valid(delta->audio))
-        return blame_ai(calls, call, FAULT_base64_invalid);
+        return blame_ai(call, FAULT_base64_invalid);
     if (call->carrier_state != CARRIER_STARTED || span_is(delta->response_id, down->dropped)) {
         call->figures.late_dropped_bytes += (uint64_t)decoded;
         COUNT_BY(calls->metrics, audio_dropped_late, decoded);
@@ -292,7 +290,7 @@ static enum end ai_to_carrier(struct calls *calls, struct call *call,
     TRY(convert_down(calls, call, delta->audio, &samples));
     if (!heard_sent(&down->heard, delta->item_id, delta->content_index, samples,
                     bridge_clock(calls, call), clock_wall_ms()))
-        return blame_ai(calls, call, FAULT_ai_event);
+        return blame_ai(call, FAULT_ai_event);
     call->figures.frames_down++;
     call->figures.bytes_down += samples;
     COUNT(calls->metrics, frames_ai_in);
@@ -401,7 +399,7 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
     struct down *down = &call->down;
     enum fault fault = realtime_read(text, &event);
     if (fault != FAULT_NONE)
-        return blame_ai(calls, call, fault);
+        return blame_ai(call, fault);
     switch (event.kind) {
     case REALTIME_AUDIO_DELTA:
         return ai_to_carrier(calls, call, &event);
@@ -416,7 +414,7 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
     case REALTIME_RESPONSE_CREATED:
         return span_copy_text(event.response_id, down->response, sizeof down->response)
                    ? END_NONE
-                   : blame_ai(calls, call, FAULT_ai_event);
+                   : blame_ai(call, FAULT_ai_event);
     case REALTIME_RESPONSE_DONE:
         end_response(calls, call, &event);
         return END_NONE;

@@ -274,7 +274,6 @@ static enum end on_carrier(struct calls *calls, struct call *call, const struct 
         call->carrier_state = CARRIER_GONE;
         return lost_carrier(message);
     default: /* binary: Media Streams are text */
-        COUNT(calls->metrics, faults[FAULT_stream_binary]);
         call->carrier_fault = FAULT_stream_binary;
         return END_carrier_protocol;
     }
