@@ -211,8 +211,7 @@ static void count_sequence(struct calls *calls, struct call *call, uint64_t sequ
     call->up.sequence = sequence;
 }
 
-static enum end started_only(struct calls *calls, struct call *call,
-                             const struct twilio_message *message)
+static enum end started_only(struct call *call, const struct twilio_message *message)
 {
     if (call->carrier_state != CARRIER_STARTED)
         return blame_carrier(call, FAULT_stream_unexpected);
@@ -235,18 +234,18 @@ enum end bridge_carrier(struct calls *calls, struct call *call, struct span text
     case TWILIO_START:
         return start_stream(calls, call, &message);
     case TWILIO_MEDIA:
-        TRY(started_only(calls, call, &message));
+        TRY(started_only(call, &message));
         return carrier_to_ai(calls, call, &message);
     case TWILIO_MARK:
-        TRY(started_only(calls, call, &message));
+        TRY(started_only(call, &message));
         hear_mark(calls, call, message.mark_name);
         return END_NONE;
     case TWILIO_DTMF:
-        TRY(started_only(calls, call, &message));
+        TRY(started_only(call, &message));
         record_dtmf(calls, call, message.digit);
         return END_NONE;
     case TWILIO_STOP:
-        TRY(started_only(calls, call, &message));
+        TRY(started_only(call, &message));
         return END_caller_hung_up;
     case TWILIO_OTHER:
         return END_NONE;
