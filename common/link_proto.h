@@ -60,13 +60,16 @@
  *
  * EVENT kinds (all with call, organization, seq, at_ms):
  *    "started"   {"call_sid","stream_sid","account_sid","media_format":{..},"parameters":{..},
- *                 "ticket"}                         the stream's; control marks it used, keeps it
- * not "ai_ready"  {"session_id","dial_ms"}          AI session configured "message"
- * {"role":"user"|"assistant","item_id","text","interrupted":bool, "audio_ms","heard_ms"} one
- * finished utterance of either side "barge_in"  {"item_id","audio_end_ms","audio_ms"} "dtmf"
- * {"digit"} "tool_call" {"call_id","name","arguments"}    recorded "usage"
- * {"response_id","status","usage":{..as the backend sent it..}} "ended"
- * {"reason","duration_ms","figures":{..}}   exactly one per call, last seq */
+ *                 "ticket"}                        control uses it up and does not keep it
+ *    "ai_ready"  {"session_id","dial_ms"}          AI session configured
+ *    "message"   {"role":"user"|"assistant","item_id","text","interrupted":bool,
+ *                 "audio_ms","heard_ms"}           one finished utterance of either side
+ *    "barge_in"  {"item_id","audio_end_ms","audio_ms"}
+ *    "dtmf"      {"digit"}
+ *    "tool_call" {"call_id","name","arguments"}    recorded
+ *    "usage"     {"response_id","status","usage":{..as the backend sent it..}}
+ *    "ended"     {"reason","duration_ms","figures":{..}}   exactly one per stream, its last seq */
+ */
 #ifndef RINGBRIDGE_COMMON_LINK_PROTO_H
 #define RINGBRIDGE_COMMON_LINK_PROTO_H
 
