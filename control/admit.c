@@ -115,6 +115,7 @@ static json_t *write_plan(struct question *question)
                                .ticket = question->text,
                                .home_core = question->ticket.home_core,
                                .expires_at_ms = question->ticket.expires_at_ms,
+                               .first_seq = plan_write_first_seq(false),
                                .stream_path = question->stream_path,
                                .tokens = &tokens};
     return plan_write(question->service->options, &facts);

@@ -119,9 +119,9 @@ static const char *read_envelope(const json_t *object, struct events_event *even
         return "call";
     if (!uuid_read(event->organization, id))
         return "organization";
-    if (!json_read_integer(object, "seq", 1, INT32_MAX, &event->seq))
+    if (!json_read_integer(object, "seq", 1, INTAKE_NUMBER_MAX, &event->seq))
         return "seq";
-    if (!json_read_integer(object, "at_ms", 1, INT64_C(1) << 52, &event->at_ms))
+    if (!json_read_integer(object, "at_ms", 1, INTAKE_NUMBER_MAX, &event->at_ms))
         return "at_ms";
     return NULL;
 }

@@ -16,6 +16,7 @@
 #define INTAKE_EVENT_BYTES_MAX 65536 /* the edge's own bound of one event */
 #define INTAKE_TEXT_BYTES_MAX  65536
 #define INTAKE_NAME_BYTES_MAX  256
+#define INTAKE_NUMBER_MAX      (INT64_C(1) << 47) /* of seq and at_ms: the year 6429 */
 
 struct intake_event {
     struct events_event event;

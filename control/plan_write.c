@@ -1,5 +1,7 @@
 #include "control/plan_write.h"
 
+#include "common/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -53,18 +55,24 @@ static json_t *write_ai(const struct options *options, const struct calls_incomi
         or_empty(call->transcription_model), "language", or_empty(call->language), "tools", tools);
 }
 
+int64_t plan_write_first_seq(bool first_stream)
+{
+    return first_stream ? 0 : clock_wall_ms();
+}
+
 json_t *plan_write(const struct options *options, const struct plan_facts *facts)
 {
     const struct calls_incoming *call = facts->call;
     json_t *ai = write_ai(options, call);
     if (!ai)
         return NULL;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:I, s:o}", "call",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:I, s:I, s:o}", "call",
                      call->conversation, "organization", call->organization, "call_sid",
                      facts->call_sid, "account_sid", facts->account_sid, "ticket", facts->ticket,
                      "expires_at_ms", (json_int_t)facts->expires_at_ms, "home_core",
                      (json_int_t)facts->home_core, "signatures", write_signatures(options, facts),
-                     "duration_max_s", (json_int_t)call->duration_max_s, "ai", ai);
+                     "duration_max_s", (json_int_t)call->duration_max_s, "first_seq",
+                     (json_int_t)facts->first_seq, "ai", ai);
 }
 
 char *plan_write_order(json_t *plan)

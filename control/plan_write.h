@@ -19,9 +19,15 @@ struct plan_facts {
     const char *ticket;
     unsigned home_core;
     int64_t expires_at_ms;
+    int64_t first_seq;       /* of plan_write_first_seq */
     const char *stream_path; /* what the signatures are for */
     const struct signature_tokens *tokens;
 };
+
+/* Where the events of a conversation's next stream are numbered from: 0 for its first, else a
+ * number above all that came before, without asking anybody: the wall clock in ms, since no stream
+ * reports more than one event per ms. */
+int64_t plan_write_first_seq(bool first_stream);
 
 /* The plan object. NULL when the AI's settings are not what the edge can use (tools that are no
  * array, a text that is not UTF-8) or memory is out. */

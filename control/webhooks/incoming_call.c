@@ -46,6 +46,7 @@ static void order_prepare(struct webhook *webhook, const struct webhook_fields *
                                .ticket = ticket_text,
                                .home_core = ticket->home_core,
                                .expires_at_ms = ticket->expires_at_ms,
+                               .first_seq = plan_write_first_seq(call->created),
                                .stream_path = stream_path,
                                .tokens = &tokens};
     char *order = plan_write_order(plan_write(webhook->service->options, &facts));
