@@ -1,0 +1,234 @@
+/* conn_inner: what the files of conn share and nobody else sees.
+ *
+ *      io.c         a core's sockets as a whole: rings, listeners, the turn
+ *      conn.c       one socket's life: phases, deadlines, the ends
+ *      conn_send.c  what waits to be sent, sealed or plain
+ *      conn_http.c  requests in, responses out; the client's upgrade
+ *      conn_ws.c    messages in, frames out; pongs and the closing handshake
+ *      conn_move.c  from one core to another
+ * Owner: struct io owns all of it. Thread: the core's. */
+#ifndef RINGBRIDGE_EDGE_IO_CONN_INNER_H
+#define RINGBRIDGE_EDGE_IO_CONN_INNER_H
+
+#include "edge/io/conn.h"
+#include "edge/io/pool.h"
+#include "edge/io/slab.h"
+
+/* In the order of a life. Which of them it passes depends on role and protocol. */
+enum phase {
+    PHASE_CONNECT,   /* client: TCP */
+    PHASE_HANDSHAKE, /* TLS */
+    PHASE_UPGRADE,   /* client: the request is sent, 101 is awaited */
+    PHASE_HEAD,      /* server: a request head is awaited or coming in */
+    PHASE_BODY,      /* server: its body is coming in */
+    PHASE_ANSWER,    /* server: the request was yielded; the owner owes an answer */
+    PHASE_RESPOND,   /* server: the answer is being sent */
+    PHASE_OPEN,      /* WebSocket messages */
+    PHASE_CLOSING,   /* our close frame is on its way, the peer's is awaited */
+    PHASE_MOVE,      /* going to another core: ops are coming home */
+    PHASE_LINGER,    /* the last bytes and FIN; what still comes in is thrown away */
+    PHASE_ENDING,    /* ops are coming home */
+    PHASE_SHUT,      /* the descriptor is being closed */
+    PHASE_GONE       /* freed at the turn's end, once the owner knows */
+};
+
+struct conn {
+    struct ring_socket socket;
+    enum phase phase;
+    bool server;
+    bool let_go;          /* no message is yielded any more */
+    bool dirty;           /* in the turn's list for io_flush */
+    bool eof;             /* the peer sends no more */
+    bool eof_clean;       /* TLS: and said so */
+    bool broken;          /* TLS could not seal: conn_flush ends it */
+    bool notified;        /* our close_notify is said */
+    bool finished;        /* our FIN is sent */
+    bool awaits_fin;      /* a client's closing handshake is done: the server's FIN comes first */
+    bool cancelled;       /* the ops were asked back */
+    struct conn *next;    /* in the dirty list */
+    struct timer timer;   /* at the earliest of the two, or earlier: it is moved lazily */
+    uint64_t deadline_ms; /* of the phase; 0: none */
+    uint64_t send_deadline_ms; /* bytes must be accepted by then; 0: nothing is being sent */
+
+    bool end_due;   /* MESSAGE_END waits to be pulled */
+    enum fault end; /* what it will say */
+    uint16_t close_code;
+    unsigned http_status;
+
+    struct tls *tls; /* NULL: plain */
+    struct ws *ws;   /* once open */
+    size_t message_bytes_max;
+
+    struct block *send_first, *send_last; /* the kernel may be reading from the first */
+    size_t send_bytes;                    /* queued */
+    size_t flying_bytes;                  /* of these, offered to the kernel */
+
+    struct block *rest;   /* plaintext that is not a whole thing yet, and the request at hand */
+    size_t scanned;       /* of it, searched for the end of a head */
+    size_t request_bytes; /* of it, the request at hand: head and body */
+    bool head_begun;      /* the deadline is that of a head, not of a silence */
+    struct {
+        bool upgrade, head_only, keep_alive, old; /* old: HTTP/1.0 */
+    } request;
+
+    struct block *greeting; /* client: the upgrade request, until it can be sent */
+    char accept[29];        /* Sec-WebSocket-Accept: ours to send, or to see */
+
+    uint8_t pong[125]; /* the latest ping's payload, when a pong is owed */
+    uint8_t pong_bytes;
+    bool pong_owed;
+    uint8_t controls; /* control frames since controls_at_ms */
+    uint64_t controls_at_ms;
+
+    uint32_t leg;
+    uint64_t owner;
+    struct sockaddr_storage peer; /* client */
+    socklen_t peer_bytes;
+    struct mail *move_target;
+    uint32_t move_kind;
+};
+
+/* References without a generation are not conns: listeners by their index, then the doorbell. */
+#define LISTENERS_MAX 8
+#define DOORBELL_REF  LISTENERS_MAX
+
+struct listener {
+    struct ring_socket socket; /* ref: its index */
+    bool tls, stopped, gone;
+    uint64_t paused_until_ms; /* no descriptors: 0 when running */
+};
+
+/* The bytes that the completion at hand brought. */
+struct intake {
+    struct conn *conn;
+    uint16_t buffer;   /* goes back to the kernel when all is used */
+    struct span wire;  /* as it came */
+    struct span plain; /* decrypted, or the same */
+};
+
+/* What is being composed: between conn_send_begin and conn_send_end. */
+struct draft {
+    struct conn *conn;
+    uint8_t *data;
+    size_t room;
+    struct block *borrowed; /* larger than the scratch, for TLS */
+};
+
+#define DRAFT_BYTES (65536 + 14) /* a carrier's largest frame; larger drafts borrow a block */
+
+struct io {
+    struct io_config config;
+    struct ring *ring;
+    struct slab conns;
+    struct wheel wheel;
+    struct pool pool;
+    uint64_t now_ns, now_ms;
+    unsigned answers_left; /* of those that lay there when io_wait returned */
+    struct listener listeners[LISTENERS_MAX];
+    unsigned listeners_count;
+    uint16_t port;
+    struct timer accept_timer; /* a paused listener goes on */
+    struct ring_socket doorbell;
+    bool closing;
+    struct conn *dirty;
+    struct intake intake;
+    struct draft draft;
+    struct http_head head;                /* of the request at hand */
+    uint8_t plain[TLS_PLAIN_BYTES_MAX];   /* one record, decrypted */
+    uint8_t flight[TLS_FLIGHT_BYTES_MAX]; /* what a handshake or an alert wants sent */
+    uint8_t scratch[DRAFT_BYTES];         /* plaintext to be sealed */
+};
+
+/* What one step of a protocol came to. */
+enum pull {
+    PULL_AGAIN,   /* another phase now: step again */
+    PULL_MESSAGE, /* the message is filled in */
+    PULL_IDLE     /* nothing more from the bytes at hand */
+};
+
+/* ---- conn.c ---- */
+
+/* A slot with its reference; NULL when all are taken. */
+struct conn *conn_make(struct io *io, int fd, bool server);
+void conn_free(struct io *io, struct conn *conn);
+
+/* Puts it into the list that io_flush walks. */
+void conn_touch(struct io *io, struct conn *conn);
+
+/* timeout_ms: the phase's deadline, 0 for none. */
+void conn_enter(struct io *io, struct conn *conn, enum phase phase, unsigned timeout_ms);
+
+/* The peer's doing or a deadline: counts it, says the last words, and END becomes due. */
+void conn_fail(struct io *io, struct conn *conn, enum fault fault);
+
+/* In order: what is queued, FIN, the peer's end. An owner that has not let go is told. */
+void conn_end(struct io *io, struct conn *conn);
+
+/* Fills in END; the owner has let go. */
+void conn_tell_end(struct io *io, struct conn *conn, struct message *message);
+
+/* The peer sent no more where more was needed. */
+void conn_fail_eof(struct io *io, struct conn *conn);
+
+/* Takes up to all of this turn's bytes through the phases without yielding: for a conn whose owner
+ * has let go or waits. */
+void conn_settle(struct io *io, struct conn *conn);
+
+/* Sends, receives, finishes, cancels, closes: whatever its state wants now. */
+void conn_flush(struct io *io, struct conn *conn);
+
+/* Makes io->intake.plain hold bytes of this conn. False: none left, or it just failed. */
+bool conn_refill(struct io *io, struct conn *conn);
+
+/* Appends what came to conn->rest. False: nothing came, or it failed. */
+bool conn_keep(struct io *io, struct conn *conn);
+
+/* ---- conn_send.c ---- */
+
+/* Memory for exactly so many plaintext bytes, to be filled at once. NULL: no memory, nothing
+ * changed. */
+uint8_t *conn_send_begin(struct io *io, struct conn *conn, size_t bytes);
+/* Seals it if need be and queues it. */
+void conn_send_end(struct io *io, struct conn *conn, size_t bytes);
+/* begin, copy, end. */
+bool conn_send_copy(struct io *io, struct conn *conn, struct span bytes);
+/* Queues ciphertext as it is. */
+bool conn_send_raw(struct io *io, struct conn *conn, struct span bytes);
+/* Queues a whole block of plaintext; the block is taken in any case. */
+bool conn_send_block(struct io *io, struct conn *conn, struct block *block);
+/* Offers the kernel what is queued, unless it has some already. */
+void conn_send_flush(struct io *io, struct conn *conn);
+/* Drops what is queued; no send may be in flight. */
+void conn_send_drop(struct io *io, struct conn *conn);
+
+/* ---- conn_http.c ---- */
+
+enum pull conn_http_head(struct io *io, struct conn *conn, struct message *message);
+enum pull conn_http_body(struct io *io, struct conn *conn, struct message *message);
+/* Keeps what comes while an answer is owed or under way. */
+enum pull conn_http_hold(struct io *io, struct conn *conn);
+/* Composes the answer that refuses with this fault; the conn must be in HEAD, BODY or ANSWER. */
+void conn_http_refuse(struct io *io, struct conn *conn, enum fault fault);
+/* The answer is all sent: next request, or the end. */
+void conn_http_responded(struct io *io, struct conn *conn);
+/* Client: composes the upgrade request into conn->greeting. False: no memory. */
+bool conn_http_greet(struct io *io, struct conn *conn, const struct dial *dial);
+enum pull conn_http_upgraded(struct io *io, struct conn *conn, struct message *message);
+
+/* ---- conn_ws.c ---- */
+
+/* From HTTP to WebSocket. False: no memory. */
+bool conn_ws_open(struct io *io, struct conn *conn);
+enum pull conn_ws_read(struct io *io, struct conn *conn, struct message *message);
+enum pull conn_ws_await_close(struct io *io, struct conn *conn);
+/* Queues a close frame. code 0: an empty one. */
+void conn_ws_say_close(struct io *io, struct conn *conn, uint16_t code, const char *reason);
+/* Sends the pong that is owed when the socket takes bytes again. */
+void conn_ws_pong(struct io *io, struct conn *conn);
+
+/* ---- conn_move.c ---- */
+
+/* All ops are home: sends the parcel. */
+void conn_move_ship(struct io *io, struct conn *conn);
+
+#endif

@@ -1,0 +1,211 @@
+#include "edge/io/ring_kernel.h"
+
+#include "common/panic.h"
+#include "edge/limits.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define LISTEN_BACKLOG 1024
+
+/* From the kernel we want down to the oldest that has multishot receive (6.0). */
+static const unsigned setups[] = {
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_R_DISABLED,
+    IORING_SETUP_COOP_TASKRUN | IORING_SETUP_R_DISABLED,
+    IORING_SETUP_R_DISABLED,
+};
+
+static void explain(int problem, char *error, size_t room)
+{
+    switch (-problem) {
+    case EPERM:
+    case EACCES:
+        snprintf(error, room,
+                 "io_uring is forbidden here: set kernel.io_uring_disabled=0, or allow io_uring in "
+                 "the container's seccomp profile");
+        return;
+    case ENOSYS:
+    case EINVAL:
+        snprintf(error, room, "this kernel is too old: io_uring as of Linux 6.0 is needed");
+        return;
+    case ENOMEM:
+        snprintf(error, room,
+                 "not enough memory for io_uring: raise the limit of locked memory (ulimit -l)");
+        return;
+    default:
+        snprintf(error, room, "io_uring cannot be set up: %s", strerror(-problem));
+    }
+}
+
+static int set_up(struct ring *ring, const struct ring_config *config)
+{
+    int problem = -EINVAL;
+    for (size_t i = 0; i < sizeof setups / sizeof setups[0] && problem == -EINVAL; i++) {
+        struct io_uring_params params = {
+            .flags = setups[i] | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL,
+            .cq_entries = config->answers,
+        };
+        problem = io_uring_queue_init_params(config->entries, &ring->uring, &params);
+    }
+    return problem;
+}
+
+/* Pages of our own: the kernel writes into them, so they must not share a page with anything. */
+static void *map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static size_t buffer_ring_bytes(unsigned buffers)
+{
+    return buffers * sizeof(struct io_uring_buf);
+}
+
+static int register_buffers(struct ring *ring, const struct ring_config *config)
+{
+    struct io_uring_buf_reg registration = {
+        .ring_addr = (uint64_t)(uintptr_t)ring->buffer_ring,
+        .ring_entries = config->buffers,
+        .bgid = RING_BUFFER_GROUP,
+    };
+    return io_uring_register_buf_ring(&ring->uring, &registration, 0);
+}
+
+bool ring_kernel_open(struct ring *ring, const struct ring_config *config, char *error, size_t room)
+{
+    size_t bytes = (size_t)config->buffers * RECEIVE_BUFFER_BYTES;
+    int problem = set_up(ring, config);
+    if (problem)
+        goto failed;
+    problem = -ENOMEM;
+    ring->buffer_ring = map(buffer_ring_bytes(config->buffers));
+    if (!ring->buffer_ring)
+        goto failed_ring;
+    ring->buffers = map(bytes);
+    if (!ring->buffers)
+        goto failed_buffer_ring;
+    problem = register_buffers(ring, config);
+    if (problem)
+        goto failed_buffers;
+    return true;
+
+failed_buffers:
+    munmap(ring->buffers, bytes);
+failed_buffer_ring:
+    munmap(ring->buffer_ring, buffer_ring_bytes(config->buffers));
+failed_ring:
+    io_uring_queue_exit(&ring->uring);
+failed:
+    explain(problem, error, room);
+    return false;
+}
+
+void ring_kernel_close(struct ring *ring)
+{
+    io_uring_queue_exit(&ring->uring);
+    munmap(ring->buffer_ring, buffer_ring_bytes(ring->buffers_count));
+    munmap(ring->buffers, (size_t)ring->buffers_count * RECEIVE_BUFFER_BYTES);
+}
+
+/* The ring was made asleep, perhaps by the boot thread; whoever wakes it is its single issuer. The
+ * registered descriptor saves a look-up per call; being refused it is no harm. */
+static void wake_up(struct ring *ring)
+{
+    /* liburing 2.3 declares io_uring_enable_rings and does not export it */
+    long problem = syscall(__NR_io_uring_register, ring->uring.ring_fd,
+                           IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+    assert(problem == 0);
+    io_uring_register_ring_fd(&ring->uring);
+    ring->awake = true;
+}
+
+/* What may come back: a signal, no memory at this instant, a wait that ran out. What was not taken
+ * stays in the queue and goes with the next call. */
+static void check(int result)
+{
+    assert(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
+           result == -ENOMEM || result == -EBUSY);
+}
+
+void ring_kernel_submit(struct ring *ring)
+{
+    if (!ring->awake)
+        wake_up(ring);
+    while (io_uring_sq_ready(&ring->uring) == ring->uring.sq.ring_entries)
+        check(io_uring_submit(&ring->uring));
+}
+
+void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
+{
+    struct io_uring_cqe *first;
+    struct __kernel_timespec wait = {.tv_sec = (int64_t)(wait_ns / 1000000000u),
+                                     .tv_nsec = (long long)(wait_ns % 1000000000u)};
+    if (!ring->awake)
+        wake_up(ring);
+    check(io_uring_submit_and_wait_timeout(&ring->uring, &first, 1, &wait, NULL));
+}
+
+static void set_option(int fd, int level, int option)
+{
+    int one = 1;
+    setsockopt(fd, level, option, &one, sizeof one);
+}
+
+static uint16_t bound_port(int fd)
+{
+    struct sockaddr_storage bound = {0};
+    socklen_t bytes = sizeof bound;
+    if (getsockname(fd, (struct sockaddr *)&bound, &bytes) != 0)
+        return 0;
+    return ntohs(bound.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&bound)->sin6_port
+                                             : ((struct sockaddr_in *)&bound)->sin_port);
+}
+
+int ring_kernel_listen(const struct sockaddr *address, socklen_t address_bytes, uint16_t *port)
+{
+    int fd = socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    set_option(fd, SOL_SOCKET, SO_REUSEADDR);
+    set_option(fd, SOL_SOCKET, SO_REUSEPORT);
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+    if (bind(fd, address, address_bytes) != 0 || listen(fd, LISTEN_BACKLOG) != 0) {
+        int problem = -errno;
+        close(fd);
+        return problem;
+    }
+    *port = bound_port(fd);
+    return fd;
+}
+
+int ring_kernel_socket(int family)
+{
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    set_option(fd, IPPROTO_TCP, TCP_NODELAY);
+    return fd;
+}
+
+void ring_kernel_finish(int fd)
+{
+    shutdown(fd, SHUT_WR); /* fails only when the peer is gone, which the receive will say */
+}
+
+bool ring_kernel_peer(int fd, struct sockaddr_storage *address)
+{
+    socklen_t bytes = sizeof *address;
+    return getpeername(fd, (struct sockaddr *)address, &bytes) == 0;
+}
+
+void ring_kernel_close_fd(int fd)
+{
+    close(fd);
+}

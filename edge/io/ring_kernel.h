@@ -1,0 +1,52 @@
+/* ring_kernel: the kernel's side of a ring, as few calls as there are. Private to edge/io.
+ *
+ * ring_kernel.c makes them for real; tests/io/fake_kernel.c implements the same functions over
+ * plain memory, so that a whole core runs from one byte string. Preparing and taking happen in
+ * ring.c with liburing's inline helpers, on the memory that struct ring names.
+ * Thread: the core's, except ring_kernel_open. */
+#ifndef RINGBRIDGE_EDGE_IO_RING_KERNEL_H
+#define RINGBRIDGE_EDGE_IO_RING_KERNEL_H
+
+#include "edge/io/ring.h"
+
+#include <liburing.h>
+
+#define RING_BUFFER_GROUP 1
+
+struct ring {
+    struct io_uring uring;
+    struct io_uring_buf_ring *buffer_ring; /* which buffers the kernel may fill */
+    uint8_t *buffers;                      /* buffers_count times RECEIVE_BUFFER_BYTES */
+    unsigned buffers_count;
+    unsigned buffers_out; /* taken by answers and not yet given back */
+    bool awake;           /* the core's thread has made it its own */
+};
+
+/* Sets up uring, buffer_ring and buffers; buffer_ring is empty. False with a sentence. */
+bool ring_kernel_open(struct ring *ring, const struct ring_config *config, char *error,
+                      size_t room);
+void ring_kernel_close(struct ring *ring);
+
+/* Hands over what was prepared, without waiting: the submission queue was full. */
+void ring_kernel_submit(struct ring *ring);
+
+/* Hands over and waits for one answer or wait_ns. */
+void ring_kernel_wait(struct ring *ring, uint64_t wait_ns);
+
+/* A listening socket with SO_REUSEPORT and TCP_NODELAY (accepted sockets inherit it); *port is
+ * what was bound. -errno on failure. */
+int ring_kernel_listen(const struct sockaddr *address, socklen_t address_bytes, uint16_t *port);
+
+/* A TCP socket to dial with, TCP_NODELAY set. -errno on failure. */
+int ring_kernel_socket(int family);
+
+/* Sends FIN: nothing more will be said. */
+void ring_kernel_finish(int fd);
+
+/* The peer's address; false when it is gone. */
+bool ring_kernel_peer(int fd, struct sockaddr_storage *address);
+
+/* Closes a socket that the ring never saw. Any thread. */
+void ring_kernel_close_fd(int fd);
+
+#endif
