@@ -68,7 +68,8 @@
  *    "dtmf"      {"digit"}
  *    "tool_call" {"call_id","name","arguments"}    recorded
  *    "usage"     {"response_id","status","usage":{..as the backend sent it..}}
- *    "ended"     {"reason","duration_ms","figures":{..}}   exactly one per stream, its last seq */
+ *    "ended"     {"reason","duration_ms","figures":{..}}   exactly one per stream, its last seq
+ *    "ai_error"  {"code","error_type","text"}      what the AI complained about
  */
 #ifndef RINGBRIDGE_COMMON_LINK_PROTO_H
 #define RINGBRIDGE_COMMON_LINK_PROTO_H
