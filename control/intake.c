@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#define KIND_BYTES_MAX 40
+
 enum type { TEXT, NAME, COUNT_OF_MS, FLAG, OBJECT, ANYTHING };
 
 /* What a kind's members must be. A member that is null or absent is right unless it is needed. */
@@ -44,6 +46,9 @@ static const struct member {
     {"ended", "reason", NAME, true},
     {"ended", "duration_ms", COUNT_OF_MS, true},
     {"ended", "figures", OBJECT, false},
+    {"ai_error", "code", NAME, false},
+    {"ai_error", "error_type", NAME, false},
+    {"ai_error", "text", TEXT, false},
 };
 
 static bool right_type(const json_t *value, enum type type)
@@ -92,19 +97,25 @@ static const char *judge_meaning(const json_t *object, const char *kind)
     return NULL;
 }
 
+static bool well_named(const char *kind)
+{
+    size_t bytes = strlen(kind);
+    return bytes > 0 && bytes <= KIND_BYTES_MAX &&
+           strspn(kind, "abcdefghijklmnopqrstuvwxyz0123456789_") == bytes;
+}
+
+/* A kind that is not known here comes from a newer edge: it goes into the ledger as it is. */
 static const char *judge_members(const json_t *object, const char *kind)
 {
-    bool known = false;
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
         if (strcmp(members[i].kind, kind) != 0)
             continue;
-        known = true;
         const json_t *value = json_object_get(object, members[i].name);
         bool absent = !value || json_is_null(value);
         if (absent ? members[i].needed : !right_type(value, members[i].type))
             return members[i].name;
     }
-    return known ? judge_meaning(object, kind) : "kind";
+    return well_named(kind) ? judge_meaning(object, kind) : "kind";
 }
 
 static const char *read_envelope(const json_t *object, struct events_event *event)

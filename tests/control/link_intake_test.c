@@ -32,6 +32,8 @@ static void right_events_are_taken(void **state)
         "{\"kind\":\"tool_call\"," IDS ",\"call_id\":\"c\",\"name\":\"n\",\"arguments\":\"{}\"}",
         "{\"kind\":\"usage\"," IDS ",\"response_id\":\"r\",\"status\":\"completed\",\"usage\":{}}",
         "{\"kind\":\"ended\"," IDS ",\"reason\":\"ai_lost\",\"duration_ms\":0,\"figures\":{}}",
+        "{\"kind\":\"ai_error\"," IDS ",\"code\":\"c\",\"error_type\":null,\"text\":\"t\"}",
+        "{\"kind\":\"of_a_newer_edge\"," IDS ",\"anything\":[]}",
     };
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
         struct intake_event event;
@@ -60,7 +62,9 @@ static void wrong_events_are_refused(void **state)
         {"json", "{\"kind\":\"dtmf\"," IDS ",\"digit\":\"\xff\"}"},
         {"kind", "{" IDS "}"},
         {"kind", "{\"kind\":7," IDS "}"},
-        {"kind", "{\"kind\":\"nonsense\"," IDS "}"},
+        {"kind", "{\"kind\":\"\"," IDS "}"},
+        {"kind", "{\"kind\":\"no'such\"," IDS "}"},
+        {"kind", "{\"kind\":\"a2345678901234567890123456789012345678901\"," IDS "}"},
         {"call", "{\"kind\":\"dtmf\",\"organization\":\"" ID "\",\"seq\":1,\"at_ms\":1}"},
         {"call", "{\"kind\":\"dtmf\",\"call\":\"11111111-2222-4333-8444-55555555555G\","
                  "\"organization\":\"" ID "\",\"seq\":1,\"at_ms\":1}"},
