@@ -75,13 +75,38 @@ size_t calls_footprint_bytes(void)
 
 /* ---- life ---- */
 
+/* ---- by conversation ---- */
+
+static struct call **bucket_of(struct calls *calls, const char *conversation)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a; ids are random, so this is spread enough */
+    for (; *conversation; conversation++)
+        hash = (hash ^ (uint8_t)*conversation) * 16777619u;
+    return &calls->by_conversation[hash & (CONVERSATION_BUCKETS - 1)];
+}
+
+static void index_call(struct calls *calls, struct call *call)
+{
+    struct call **head = bucket_of(calls, call->plan->call);
+    call->next_by_conversation = *head;
+    *head = call;
+}
+
+static void forget_call(struct calls *calls, struct call *call)
+{
+    struct call **link = bucket_of(calls, call->plan->call);
+    while (*link != call)
+        link = &(*link)->next_by_conversation;
+    *link = call->next_by_conversation;
+}
+
 /* The carrier asked twice for one call: only its last answer counts, and nobody will come for the
  * plan before. It goes without a word, since the conversation goes on. */
-static void supersede(struct calls *calls, const struct plan *plan)
+static void supersede(struct calls *calls, const char *conversation)
 {
-    for (unsigned slot = 0; plan->first_seq && slot < calls->config.calls_max; slot++) {
-        struct call *call = &calls->table[slot];
-        if (call->state == CALL_PREPARED && strcmp(call->plan->call, plan->call) == 0) {
+    for (struct call *call = *bucket_of(calls, conversation); call;
+         call = call->next_by_conversation) {
+        if (call->state == CALL_PREPARED && strcmp(call->plan->call, conversation) == 0) {
             call->superseded = true;
             call_end(calls, call, END_carrier_no_show);
         }
@@ -90,7 +115,7 @@ static void supersede(struct calls *calls, const struct plan *plan)
 
 struct call *call_prepare(struct calls *calls, struct plan *plan)
 {
-    supersede(calls, plan);
+    supersede(calls, plan->call);
     if (calls->draining || calls->free_count == 0) {
         COUNT(calls->metrics, ends[END_no_capacity]);
         plan_free(plan);
@@ -119,6 +144,7 @@ struct call *call_prepare(struct calls *calls, struct plan *plan)
     calls->live_count++;
     GAUGE_ADD(calls->metrics, calls_prepared, 1);
     admit_index(calls, call);
+    index_call(calls, call);
     int64_t wait_ms = plan->expires_at_ms - clock_wall_ms();
     wheel_set(io_wheel(calls->io), &call->carrier_timer,
               call->prepared_ms + (uint64_t)(wait_ms > 0 ? wait_ms : 0));
@@ -193,6 +219,7 @@ static void free_call(struct calls *calls, struct call *call)
     wheel_cancel(wheel, &call->ai_timer);
     wheel_cancel(wheel, &call->duration_timer);
     admit_forget(calls, call);
+    forget_call(calls, call);
     heard_close(&call->down.heard);
     free(call->up.early);
     free(call->addresses);
@@ -344,12 +371,10 @@ void calls_on_timer(struct calls *calls, const struct timer *timer)
 
 static void hang_up(struct calls *calls, const struct link_hangup *hangup)
 {
-    for (unsigned slot = 0; slot < calls->config.calls_max; slot++) {
-        struct call *call = &calls->table[slot];
-        if ((call->state == CALL_PREPARED || call->state == CALL_LIVE) &&
-            strcmp(call->plan->call, hangup->call) == 0)
+    for (struct call *call = *bucket_of(calls, hangup->call); call;
+         call = call->next_by_conversation)
+        if (call->state != CALL_ENDED && strcmp(call->plan->call, hangup->call) == 0)
             call_end(calls, call, hangup->reason);
-    }
 }
 
 void calls_on_letter(struct calls *calls, const struct letter *letter)

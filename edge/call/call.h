@@ -83,10 +83,10 @@ struct call {
     enum end end;
     enum fault carrier_fault, ai_fault; /* what a leg did wrong: its close frame says it */
     uint32_t slot, generation;
-    struct call *next_by_ticket; /* chain of calls_by_ticket */
-    struct plan *plan;           /* owned */
-    uint64_t carrier, ai;        /* conn references; 0: none */
-    struct resolved *addresses;  /* of the AI's host; owned */
+    struct call *next_by_ticket, *next_by_conversation; /* chains of struct calls */
+    struct plan *plan;                                  /* owned */
+    uint64_t carrier, ai;                               /* conn references; 0: none */
+    struct resolved *addresses;                         /* of the AI's host; owned */
     unsigned addresses_tried;
     bool pcm;            /* the AI leg speaks PCM16 24 kHz, else mu-law */
     bool superseded;     /* a later plan of the same conversation took its place */

@@ -75,6 +75,8 @@ static enum end failure(const struct message *message)
     case FAULT_tls_certificate:
     case FAULT_tls_timeout:
         return END_ai_tls;
+    case FAULT_upgrade_timeout:
+        return END_ai_not_ready;
     case FAULT_upgrade_refused:
     case FAULT_ws_closed:
         return END_ai_refused;

@@ -6,9 +6,10 @@
 #include "edge/wire/realtime.h"
 #include "edge/wire/twilio.h"
 
-#define TICKET_BUCKETS  4096 /* power of two */
-#define USED_WAYS       4
-#define SCRATCH_SAMPLES 49152
+#define TICKET_BUCKETS       4096 /* power of two */
+#define CONVERSATION_BUCKETS 4096
+#define USED_WAYS            4
+#define SCRATCH_SAMPLES      49152
 
 struct used_ticket {
     uint8_t nonce[16];
@@ -25,6 +26,7 @@ struct calls {
     uint32_t *ended_slots; /* to be freed at the turn's end */
     bool draining;
     struct call *by_ticket[TICKET_BUCKETS];
+    struct call *by_conversation[CONVERSATION_BUCKETS];
     struct used_ticket used[TICKET_BUCKETS][USED_WAYS];
     /* scratch of the turn: one frame or delta at a time */
     uint8_t codes[SCRATCH_SAMPLES];

@@ -11,7 +11,7 @@ CASES = {
     "not-utf8": {"ai_protocol"}, "long-frame": {"ai_protocol"},
     "error": None, "odd-delta": None, "unknown": None, "flood": None, "fragment": None,
 }
-SLOW_CASES = {"no-ready": {"ai_not_ready"}, "hang": {"ai_not_ready", "ai_lost"}}
+SLOW_CASES = {"no-ready": {"ai_not_ready"}, "hang": {"ai_not_ready"}}
 
 
 def play(system, misbehaviour, reasons):

@@ -128,7 +128,8 @@ class System:
             process.kill()
             process.wait()
             return f"{name} did not end within {seconds} s"
-        return None if status == 0 or how == signal.SIGKILL else f"{name} ended with status {status}"
+        fine = status == 0 or how == signal.SIGKILL or (name == "ai" and status == -how)
+        return None if fine else f"{name} ended with status {status}"
 
     def log(self, name):
         return (self.directory / f"{name}.log").read_text(errors="replace")
@@ -178,7 +179,7 @@ class System:
         for text in say:
             command += ["--say", text]
         if hint:
-            command += ["--ai-hint", f"http://127.0.0.1:{self.ai_port}/practice/expect"]
+            command += ["--ai-hint", f"http://127.0.0.1:{self.ai_port}"]
         done = subprocess.run([str(word) for word in command], text=True, capture_output=True, timeout=180,
                               env=self.environment(**environment))
         if check and done.returncode != 0:
@@ -214,7 +215,7 @@ class System:
                               text=True, capture_output=True)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
-        return json.loads(done.stdout.strip().split("\n")[-1])
+        return json.loads(done.stdout)
 
     def conversation(self, call_sid):
         rows = self.sql(f"SELECT * FROM conversations WHERE call_sid = '{call_sid}'")
