@@ -54,15 +54,12 @@ def counted_allocations(path, threads):
 
 def no_allocation(audio_format):
     class Counted(System):
-        def start_edge(self):
-            self.counts = self.directory / "allocations"
-            self.counts.write_bytes(b"\0" * 4096)
-            super().start_edge()
-
-        def environment(self, **more):
-            counting = {"MALLOC_COUNT_FILE": str(self.counts), "LD_PRELOAD": str(BIN / "libmalloc_count.so")}
-            return super().environment(**more) | (counting if hasattr(self, "counts") and not self.processes.get("edge")
-                                                  else {})
+        def start(self, name, *command, **environment):
+            if name == "edge":
+                self.counts = self.directory / "allocations"
+                self.counts.write_bytes(b"\0" * 4096)
+                environment |= {"MALLOC_COUNT_FILE": str(self.counts), "LD_PRELOAD": str(BIN / "libmalloc_count.so")}
+            super().start(name, *command, **environment)
 
     with Counted() as system:
         call = Carrying(system, audio_format)
