@@ -1,11 +1,12 @@
 /* conn_inner: what the files of conn share and nobody else sees.
  *
- *      io.c         a core's sockets as a whole: rings, listeners, the turn
- *      conn.c       one socket's life: phases, deadlines, the ends
- *      conn_send.c  what waits to be sent, sealed or plain
- *      conn_http.c  requests in, responses out; the client's upgrade
- *      conn_ws.c    messages in, frames out; pongs and the closing handshake
- *      conn_move.c  from one core to another
+ *      io.c            a core's sockets as a whole: rings, listeners, the turn
+ *      conn.c          one socket's life: phases, deadlines, the ends
+ *      conn_receive.c  bytes in: decrypted, kept; the TLS handshake
+ *      conn_send.c     bytes out: queued, sealed or plain
+ *      conn_http.c     requests in, responses out; the client's upgrade
+ *      conn_ws.c       messages in, frames out; pongs and the closing handshake
+ *      conn_move.c     from one core to another
  * Owner: struct io owns all of it. Thread: the core's. */
 #ifndef RINGBRIDGE_EDGE_IO_CONN_INNER_H
 #define RINGBRIDGE_EDGE_IO_CONN_INNER_H
@@ -177,11 +178,19 @@ void conn_settle(struct io *io, struct conn *conn);
 /* Sends, receives, finishes, cancels, closes: whatever its state wants now. */
 void conn_flush(struct io *io, struct conn *conn);
 
+/* ---- conn_receive.c ---- */
+
 /* Makes io->intake.plain hold bytes of this conn. False: none left, or it just failed. */
 bool conn_refill(struct io *io, struct conn *conn);
 
 /* Appends what came to conn->rest. False: nothing came, or it failed. */
 bool conn_keep(struct io *io, struct conn *conn);
+
+/* What came in this turn is not wanted any more. */
+void conn_drop_intake(struct io *io);
+
+/* TLS, as far as the bytes go; as a client without any, its first flight. */
+enum pull conn_shake_hands(struct io *io, struct conn *conn);
 
 /* ---- conn_send.c ---- */
 

@@ -119,8 +119,8 @@ void ring_kernel_close(struct ring *ring)
 static void wake_up(struct ring *ring)
 {
     /* liburing 2.3 declares io_uring_enable_rings and does not export it */
-    long problem = syscall(__NR_io_uring_register, ring->uring.ring_fd,
-                           IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+    long problem =
+        syscall(__NR_io_uring_register, ring->uring.ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
     assert(problem == 0);
     io_uring_register_ring_fd(&ring->uring);
     ring->awake = true;
