@@ -37,6 +37,8 @@ struct io_config {
     int doorbell; /* eventfd to watch, -1: none; its ringing comes out as OP_WAKE */
     /* for tests and benches; 0: as in limits.h */
     size_t send_queue_bytes_max;
+    unsigned fragments_max;       /* per message; 0: WS_FRAGMENTS_MAX */
+    unsigned controls_per_second; /* 0: WS_CONTROL_PER_SECOND_MAX */
 };
 
 /* Sets up ring, buffers, slab and wheel. NULL with a sentence in error (io_uring forbidden,

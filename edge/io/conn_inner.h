@@ -78,7 +78,7 @@ struct conn {
     uint8_t pong[125]; /* the latest ping's payload, when a pong is owed */
     uint8_t pong_bytes;
     bool pong_owed;
-    uint8_t controls; /* control frames since controls_at_ms */
+    unsigned controls; /* control frames since controls_at_ms */
     uint64_t controls_at_ms;
 
     uint32_t leg;

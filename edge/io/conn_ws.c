@@ -13,7 +13,8 @@ bool conn_ws_open(struct io *io, struct conn *conn)
 {
     assert(!conn->ws);
     conn->ws = ws_open(role_of(conn), conn->message_bytes_max);
-    (void)io;
+    if (conn->ws)
+        ws_allow_fragments(conn->ws, io->config.fragments_max);
     return conn->ws;
 }
 
@@ -136,7 +137,7 @@ static bool is_flood(struct io *io, struct conn *conn)
         conn->controls_at_ms = io->now_ms;
         conn->controls = 0;
     }
-    return ++conn->controls > WS_CONTROL_PER_SECOND_MAX;
+    return ++conn->controls > io->config.controls_per_second;
 }
 
 /* Both sides have said close: the server ends TCP first. */

@@ -41,6 +41,9 @@ static struct io_config with_defaults(struct io_config config)
     config.conns_max = config.conns_max ? config.conns_max : CONNS_MAX;
     config.ring_entries = config.ring_entries ? config.ring_entries : RING_ENTRIES;
     config.receive_buffers = config.receive_buffers ? config.receive_buffers : RECEIVE_BUFFERS;
+    config.fragments_max = config.fragments_max ? config.fragments_max : WS_FRAGMENTS_MAX;
+    if (!config.controls_per_second)
+        config.controls_per_second = WS_CONTROL_PER_SECOND_MAX;
     if (!config.send_queue_bytes_max)
         config.send_queue_bytes_max = SEND_QUEUE_BYTES_MAX;
     return config;

@@ -29,7 +29,7 @@ struct ws {
     uint8_t mask[MASK_BYTES];
 
     uint8_t message_opcode; /* the message that its frames make; 0: none has begun */
-    unsigned fragments;
+    unsigned fragments, fragments_max;
     size_t message_bytes; /* announced so far */
     struct utf8 utf8;
     struct assembly *assembly;
@@ -88,8 +88,15 @@ struct ws *ws_open(enum ws_role role, size_t message_bytes_max)
     }
     ws->role = role;
     ws->message_bytes_max = message_bytes_max;
+    ws->fragments_max = WS_FRAGMENTS_MAX;
     reader.users++;
     return ws;
+}
+
+void ws_allow_fragments(struct ws *ws, unsigned fragments_max)
+{
+    assert(fragments_max > 0);
+    ws->fragments_max = fragments_max;
 }
 
 void ws_close(struct ws *ws)
@@ -144,7 +151,7 @@ static enum fault judge_place(struct ws *ws, const struct wslay_frame_iocb *fram
         return FAULT_ws_fragment;
     if (frame->payload_length > ws->message_bytes_max - ws->message_bytes)
         return FAULT_ws_too_large;
-    if (ws->fragments == WS_FRAGMENTS_MAX)
+    if (ws->fragments == ws->fragments_max)
         return FAULT_ws_too_many_fragments;
     if (begins)
         ws->message_opcode = frame->opcode;

@@ -36,6 +36,9 @@ struct ws_message {
 struct ws *ws_open(enum ws_role role, size_t message_bytes_max);
 void ws_close(struct ws *ws);
 
+/* Another bound than WS_FRAGMENTS_MAX, for programs that outside suites judge. */
+void ws_allow_fragments(struct ws *ws, unsigned fragments_max);
+
 /* Takes bytes from the front of *input (moves it) until one whole message or control frame is
  * there. The memory behind input must be writable: masked payloads are unmasked where they lie.
  * DONE: message->body is valid until the next call on this ws or until input's memory goes,

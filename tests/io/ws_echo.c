@@ -18,7 +18,10 @@
 
 #define MESSAGE_BYTES_MAX (16u << 20)
 #define QUEUE_BYTES_MAX   (64u << 20)
-#define WAIT_MS           200
+/* Suites send what no carrier does: 16 MiB in pieces of 64 bytes, pings between all of them. */
+#define FRAGMENTS_MAX           (1u << 20)
+#define CONTROLS_PER_SECOND_MAX 100000
+#define WAIT_MS                 200
 
 static volatile sig_atomic_t ending;
 
@@ -246,7 +249,9 @@ int main(int count, char **words)
     struct io_config config = {.metrics = &echo.metrics,
                                .doorbell = -1,
                                .conns_max = 4096,
-                               .send_queue_bytes_max = QUEUE_BYTES_MAX};
+                               .send_queue_bytes_max = QUEUE_BYTES_MAX,
+                               .fragments_max = FRAGMENTS_MAX,
+                               .controls_per_second = CONTROLS_PER_SECOND_MAX};
     if (certificate && key &&
         !(config.tls_server = tls_server_open(certificate, key, error, sizeof error))) {
         fprintf(stderr, "ws_echo: %s\n", error);
