@@ -7,6 +7,7 @@
 
 const struct resample_kernel *const resample_kernels[] = {
 #if defined(__x86_64__)
+    &resample_avx512,
     &resample_avx2,
 #endif
     &resample_plain,

@@ -26,7 +26,7 @@
 #define RESAMPLE_COPIED       19  /* where in its window the sample stands that raising copies */
 #define RESAMPLE_MIDDLE       20  /* where in its window the middle stands, reducing */
 #define RESAMPLE_BLOCK        320 /* most positions a kernel is given at once */
-#define RESAMPLE_SLACK        96 /* readable samples that must follow a window; their value is free */
+#define RESAMPLE_SLACK        192 /* readable samples that must follow a window; their value is free */
 
 struct resample_taps {
     uint8_t factor;  /* 2 or 3 */
@@ -60,6 +60,7 @@ struct resample_kernel {
 extern const struct resample_kernel resample_plain;
 #if defined(__x86_64__)
 extern const struct resample_kernel resample_avx2;
+extern const struct resample_kernel resample_avx512; /* where VBMI is: Ice Lake, Zen 4 and later */
 #endif
 
 /* Every kernel built for this machine, best first, usable or not; NULL ends it. */

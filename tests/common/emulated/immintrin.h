@@ -1,6 +1,7 @@
 /* Stands in for the compiler's header when a test compiles an AVX-512 source of ours for a machine
  * that has none: the same intrinsics, in plain C, from Debian's libsimde-dev. Only what SIMDe 0.7
- * lacks (masked loads and stores of bytes) or names wrongly (madd) is written here. */
+ * lacks (masked loads and stores of bytes, arithmetic shifts) or names wrongly (madd) is written
+ * here. */
 #ifndef RINGBRIDGE_TESTS_EMULATED_IMMINTRIN_H
 #define RINGBRIDGE_TESTS_EMULATED_IMMINTRIN_H
 
@@ -41,6 +42,21 @@ static inline void _mm512_mask_storeu_epi8(void *to, uint64_t mask, __m512i valu
     for (size_t i = 0; i < sizeof bytes; i++)
         if (mask >> i & 1)
             ((uint8_t *)to)[i] = bytes[i];
+}
+
+static inline __m512i _mm512_srai_epi32(__m512i value, unsigned shift)
+{
+    int32_t words[16];
+    memcpy(words, &value, sizeof words);
+    for (size_t i = 0; i < 16; i++)
+        words[i] >>= shift;
+    memcpy(&value, words, sizeof words);
+    return value;
+}
+
+static inline __m512i _mm512_sra_epi32(__m512i value, __m128i shift)
+{
+    return _mm512_srai_epi32(value, (unsigned)_mm_cvtsi128_si32(shift));
 }
 
 #endif
