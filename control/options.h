@@ -1,7 +1,7 @@
 /* options: everything ringbridge-control is told from outside, read once, from one table.
  *
- * Each row of the table (options.c) names the flag, its environment variable, its default and its
- * help, so --help, parsing and doctor cannot drift. A flag wins over the environment. Secrets have
+ * Each row of the table (options_table.c) names the flag, its environment variable, its default
+ * and its help, so --help and parsing cannot drift. A flag wins over the environment. Secrets have
  * no flag on purpose: argv is readable by every user of the machine. Owner: texts are borrowed from
  * argv, the environment and constants, except those listed in `owned`. Thread: boot; constant
  * afterwards. */
@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 #define OPTIONS_WORDS_MAX 64
-#define OPTIONS_OWNED_MAX 4
+#define OPTIONS_OWNED_MAX 8
 
 struct options {
     /* the database */
@@ -35,14 +35,13 @@ struct options {
     const char *openai_api_key;      /* secret */
     const char *openai_realtime_url; /* wss://api.openai.com/v1/realtime */
     const char *openai_base_url;
-    struct seal seal;        /* RINGBRIDGE_SECRET_KEY and _PREVIOUS, parsed */
-    bool secure_warning_off; /* --insecure-no-signatures: webhooks are believed unsigned */
+    struct seal seal; /* RINGBRIDGE_SECRET_KEY and RINGBRIDGE_SECRET_KEY_PREVIOUS, parsed */
     /* logging */
     enum log_format log_format;
     enum log_level log_level;
     /* commands */
     bool check, help, version, json;
-    const char *org, *channel, *role, *account, *kind, *url, *signature;
+    const char *org, *channel, *role, *label, *account, *url, *signature;
     unsigned limit; /* rows of a list */
     /* words that are not flags: words[0] is the command */
     const char *words[OPTIONS_WORDS_MAX];
@@ -58,8 +57,9 @@ bool options_read(struct options *options, int argc, char **argv, char *error, s
  * False with a sentence in error that names the mend. For serve and for --check. */
 bool options_check_serving(const struct options *options, char *error, size_t room);
 
-/* Prints usage: of everything (command NULL) or of one command. False: no such command. */
-bool options_help(FILE *out, const char *command);
+/* Prints the table: flags, variables, defaults. command: only what that command takes, and
+ * everything when it is NULL. */
+void options_print(FILE *out, const char *command);
 
 /* Wipes the keys and frees what is owned. */
 void options_close(struct options *options);

@@ -45,7 +45,7 @@ DECLARE
     ending record;
     start record;
 BEGIN
-    SELECT e.said, e.at, e.body INTO status
+    SELECT e.said, e.by_carrier, e.at, e.body INTO status
     FROM (
         SELECT CASE
                    WHEN source = 'carrier' AND kind = 'after-stream' AND body ->> 'step' = 'hangup'
@@ -65,18 +65,21 @@ BEGIN
              e.at
     LIMIT 1;
 
+    -- A call may have several streams, one after the other; the last one speaks for it.
     SELECT body INTO stream FROM call_events
     WHERE conversation_id = conversation AND source = 'edge' AND kind = 'started'
-    ORDER BY seq LIMIT 1;
+    ORDER BY seq DESC LIMIT 1;
 
-    SELECT at, body INTO ending FROM call_events
+    SELECT body INTO ending FROM call_events
     WHERE conversation_id = conversation AND source = 'edge' AND kind = 'ended'
-    ORDER BY seq LIMIT 1;
+    ORDER BY seq DESC LIMIT 1;
 
     -- The webhook that asked for TwiML is the beginning; for a call that never asked, the first
     -- thing anybody told.
     SELECT coalesce(min(at) FILTER (WHERE kind = 'incoming'), min(at)) AS at,
-           max(json_number(body -> 'duration_ms')) FILTER (WHERE source = 'carrier') AS duration_ms
+           max(json_number(body -> 'duration_ms')) FILTER (WHERE source = 'carrier') AS carrier_ms,
+           sum(json_number(body -> 'duration_ms')) FILTER (WHERE source = 'edge' AND kind = 'ended')
+               AS streams_ms
     INTO start FROM call_events WHERE conversation_id = conversation;
 
     UPDATE conversations AS c SET
@@ -85,9 +88,10 @@ BEGIN
         end_timestamp = CASE WHEN call_status_rank(status.said) = 4 THEN status.at END,
         disconnection_reason = CASE WHEN call_status_rank(status.said) = 4 THEN status.said END,
         sip_response_code = json_number(status.body -> 'sip_response_code'),
-        stream_duration_ms = json_number(ending.body -> 'duration_ms'),
-        duration_ms = coalesce(json_number(status.body -> 'duration_ms'), start.duration_ms,
-                               json_number(ending.body -> 'duration_ms')),
+        stream_duration_ms = start.streams_ms,
+        duration_ms = coalesce(CASE WHEN status.by_carrier
+                                    THEN json_number(status.body -> 'duration_ms') END,
+                               start.carrier_ms, start.streams_ms),
         ended_reason = CASE WHEN known_end_reason(ending.body ->> 'reason')
                             THEN ending.body ->> 'reason'
                             WHEN ending.body IS NOT NULL THEN 'internal' END,

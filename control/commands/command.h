@@ -1,0 +1,65 @@
+/* command: the command line, one file per command, and what they share.
+ *
+ * Each command gets the options it was called with: words[0] is its name. It prints its result on
+ * standard output, what went wrong and how to mend it on standard error, and returns the exit
+ * status. Thread: main. */
+#ifndef RINGBRIDGE_CONTROL_COMMANDS_COMMAND_H
+#define RINGBRIDGE_CONTROL_COMMANDS_COMMAND_H
+
+#include "control/db.h"
+#include "control/options.h"
+
+#define COMMAND_DONE   0 /* exit statuses */
+#define COMMAND_FAILED 1
+#define COMMAND_USAGE  2
+
+#define COMMAND_ID_TEXT 37
+
+int command_calls(const struct options *options);
+int command_config(const struct options *options);
+int command_credential(const struct options *options);
+int command_doctor(const struct options *options);
+int command_migrate(const struct options *options);
+int command_number(const struct options *options);
+int command_org(const struct options *options);
+int command_token(const struct options *options);
+int command_verify_signature(const struct options *options);
+
+/* -- shared --------------------------------------------------------------------------------------
+ */
+
+/* Prints "ringbridge-control: ..." on standard error and returns COMMAND_FAILED. */
+__attribute__((format(printf, 1, 2))) int command_fail(const char *format, ...);
+
+/* The same for a wrong call; returns COMMAND_USAGE. */
+__attribute__((format(printf, 1, 2))) int command_misuse(const char *format, ...);
+
+/* words[1], or "". */
+const char *command_verb(const struct options *options);
+
+/* Is it this verb with from least to most words behind it? */
+bool command_is(const struct options *options, const char *verb, int least, int most);
+
+/* A database for commands: role ringbridge_admin. NULL after saying why (no DATABASE_URL). The
+ * caller closes it. */
+struct db *command_open(const struct options *options);
+
+/* Says what the database answered and how to mend it; returns COMMAND_FAILED. */
+int command_database_failed(struct db *db, enum db_result result);
+
+/* --org as an id. False after saying what is wrong. */
+bool command_organization(const struct options *options, struct db *db, char id[COMMAND_ID_TEXT]);
+
+/* --org as an id when it was given; else id is "" and all organisations are meant. */
+bool command_maybe_organization(const struct options *options, struct db *db,
+                                char id[COMMAND_ID_TEXT]);
+
+/* Prints rows as an aligned table, or with --json as an array of objects. headings are lower-case
+ * words, one per column shown; columns beyond count are left out. */
+void command_print(const struct options *options, const struct db_rows *rows,
+                   const char *const *headings, int count);
+
+/* Reads a secret from standard input: the first line, without its end. False after saying why. */
+bool command_read_secret(const char *what, char *secret, size_t room);
+
+#endif

@@ -1,0 +1,82 @@
+#include "control/commands/command.h"
+#include "control/store/numbers.h"
+
+static int explain_refusal(struct db *db, const char *number)
+{
+    const char *constraint = db_constraint(db);
+    if (strcmp(constraint, "phone_numbers_e164") == 0)
+        return command_fail("\"%s\" is not a number in E.164: a plus sign, the country, the rest, "
+                            "15 digits at most and nothing else, e.g. +15550100",
+                            number);
+    if (strcmp(constraint, "phone_numbers_channel") == 0)
+        return command_fail("--channel is twilio, retell or whatsapp");
+    return command_fail("%s belongs to another organisation; `ringbridge-control number list` "
+                        "shows which, `number remove` takes it away",
+                        number);
+}
+
+static int add(const struct options *options, struct db *db, const char *organization)
+{
+    const char *number = options->words[2];
+    const char *channel = options->channel ? options->channel : "twilio";
+    enum db_result result = numbers_add(db, organization, number, channel);
+    if (result == DB_REFUSED)
+        return explain_refusal(db, number);
+    if (result != DB_OK)
+        return command_database_failed(db, result);
+    printf("%s %s\n", number, channel);
+    return COMMAND_DONE;
+}
+
+static int take_away(const struct options *options, struct db *db, const char *organization)
+{
+    int removed;
+    enum db_result result = numbers_remove(db, organization[0] ? organization : NULL,
+                                           options->words[2], options->channel, &removed);
+    if (result != DB_OK)
+        return command_database_failed(db, result);
+    if (removed == 0)
+        return command_fail("there is no such number; `ringbridge-control number list` shows them");
+    printf("removed %s\n", options->words[2]);
+    return COMMAND_DONE;
+}
+
+static int list(const struct options *options, struct db *db, const char *organization)
+{
+    static const char *const headings[] = {"number",       "channel",         "active",
+                                           "organization", "organization_id", "created"};
+    struct db_rows *rows;
+    enum db_result result = numbers_list(db, organization[0] ? organization : NULL, &rows);
+    if (result != DB_OK)
+        return command_database_failed(db, result);
+    command_print(options, rows, headings, 6);
+    db_rows_free(rows);
+    return COMMAND_DONE;
+}
+
+static int act(const struct options *options, struct db *db)
+{
+    char organization[COMMAND_ID_TEXT];
+    if (command_is(options, "add", 1, 1))
+        return command_organization(options, db, organization) ? add(options, db, organization)
+               : options->org                                  ? COMMAND_FAILED
+                                                               : COMMAND_USAGE;
+    if (!command_maybe_organization(options, db, organization))
+        return COMMAND_FAILED;
+    return command_is(options, "remove", 1, 1) ? take_away(options, db, organization)
+                                               : list(options, db, organization);
+}
+
+int command_number(const struct options *options)
+{
+    if (!command_is(options, "add", 1, 1) && !command_is(options, "remove", 1, 1) &&
+        !command_is(options, "list", 0, 0))
+        return command_misuse("number add +15550100 --org NAME [--channel twilio] | number list "
+                              "[--org NAME] | number remove +15550100 [--channel CHANNEL]");
+    struct db *db = command_open(options);
+    if (!db)
+        return COMMAND_FAILED;
+    int status = act(options, db);
+    db_close(db);
+    return status;
+}

@@ -1,0 +1,111 @@
+/* ringbridge-control: reads its options, finds the command, runs it. */
+#include "control/commands/command.h"
+#include "control/serve.h"
+
+#include <signal.h>
+
+static int serve(const struct options *options)
+{
+    char error[512];
+    if (options->words_count > 1)
+        return command_misuse("serve takes no words");
+    if (!options_check_serving(options, error, sizeof error))
+        return command_fail("%s\n  `ringbridge-control doctor` looks at everything.", error);
+    if (options->check) {
+        printf("The configuration is fine.\n");
+        return COMMAND_DONE;
+    }
+    log_open("ringbridge-control", options->log_format, options->log_level);
+    return serve_run(options);
+}
+
+static const struct command {
+    const char *name;
+    int (*run)(const struct options *options);
+    const char *usage, *what;
+} commands[] = {
+    {"migrate", command_migrate, "", "bring the database's schema up to date; safe to repeat"},
+    {"org", command_org, "add NAME | list", "organisations; add prints the new id"},
+    {"number", command_number, "add NUMBER --org NAME [--channel twilio] | list | remove NUMBER",
+     "whose telephone numbers are whose"},
+    {"config", command_config,
+     "set --org NAME --channel voice KEY=VALUE... | unset ... KEY... | show ...",
+     "how an organisation's agent behaves; KEY=@FILE reads the value from a file"},
+    {"token", command_token, "add --org NAME --role ROLE | list | revoke ID",
+     "tokens for people and programs; add prints the token, once"},
+    {"credential", command_credential,
+     "add twilio --org NAME --account SID | add openai --org NAME | list | remove ...",
+     "an organisation's own secrets, sealed; read from standard input"},
+    {"calls", command_calls, "list [--org NAME] | show ID", "what happened and what was said"},
+    {"doctor", command_doctor, "", "what is misconfigured, and how to mend it"},
+    {"verify-signature", command_verify_signature, "--url URL [--signature TEXT] < body",
+     "which exact string Twilio signs for a request"},
+    {"serve", serve, "", "answer webhooks and edges"},
+};
+static const int commands_count = sizeof commands / sizeof commands[0];
+
+static const struct command *find_command(const char *name)
+{
+    for (int i = 0; i < commands_count; i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static void print_help(const struct command *command)
+{
+    if (command) {
+        printf("ringbridge-control %s: %s\n\nUsage: ringbridge-control %s %s\n\n", command->name,
+               command->what, command->name, command->usage);
+        options_print(stdout, command->name);
+        return;
+    }
+    printf("ringbridge-control: knows whose calls are whose, answers Twilio's webhooks, keeps the "
+           "record.\n\nUsage: ringbridge-control COMMAND [WORDS] [FLAGS]   (COMMAND --help says "
+           "more)\n\n");
+    for (int i = 0; i < commands_count; i++)
+        printf("  %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].what);
+    printf("\nFlags, each with its environment variable (the flag wins) and [default]:\n\n");
+    options_print(stdout, NULL);
+    printf("\nThe database: migrate runs as the user of DATABASE_URL, who owns the tables. Other "
+           "commands step\ndown to the role ringbridge_admin, serve to ringbridge_serving, which "
+           "sees one organisation at a\ntime.\n\nExit status: 0 done, 1 could not be done, 2 wrong "
+           "usage.\n");
+}
+
+static int run(const struct options *options)
+{
+    const struct command *command = NULL;
+    if (options->version) {
+        printf("ringbridge-control %s\n", RINGBRIDGE_VERSION);
+        return COMMAND_DONE;
+    }
+    if (options->words_count > 0) {
+        command = find_command(options->words[0]);
+        if (!command)
+            return command_misuse("there is no command \"%s\"; --help lists them",
+                                  options->words[0]);
+    }
+    if (options->help) {
+        print_help(command);
+        return COMMAND_DONE;
+    }
+    if (!command)
+        return command_misuse("which command? --help lists them");
+    return command->run(options);
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    char error[512];
+    signal(SIGPIPE, SIG_IGN);
+    log_open("ringbridge-control", LOG_TEXT, LOG_INFO);
+    int status = options_read(&options, argc - 1, argv + 1, error, sizeof error)
+                     ? run(&options)
+                     : command_misuse("%s", error);
+    options_close(&options);
+    if (fflush(stdout) != 0 && status == COMMAND_DONE)
+        status = COMMAND_FAILED;
+    return status;
+}

@@ -1,0 +1,45 @@
+#include "control/store/numbers.h"
+
+enum db_result numbers_add(struct db *db, const char *organization, const char *number,
+                           const char *channel)
+{
+    /* The WHERE keeps another organisation's row as it is; then nothing comes back. */
+    static const struct db_statement query = {
+        "INSERT INTO phone_numbers AS known (organization_id, phone_number, channel) "
+        "VALUES ($1::uuid, $2, $3) ON CONFLICT (phone_number, channel) DO UPDATE "
+        "SET is_active = true WHERE known.organization_id = excluded.organization_id RETURNING id",
+        3};
+    struct db_rows *rows;
+    enum db_result result = db_run(
+        db, &query, db_values(db_text(organization), db_text(number), db_text(channel)), &rows);
+    if (result == DB_OK && db_rows_count(rows) == 0)
+        result = DB_REFUSED;
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result numbers_remove(struct db *db, const char *organization, const char *number,
+                              const char *channel, int *removed)
+{
+    static const struct db_statement query = {
+        "DELETE FROM phone_numbers WHERE ($1::uuid IS NULL OR organization_id = $1::uuid) "
+        "AND phone_number = $2 AND ($3::text IS NULL OR channel = $3) RETURNING id",
+        3};
+    struct db_rows *rows;
+    enum db_result result = db_run(
+        db, &query, db_values(db_text(organization), db_text(number), db_text(channel)), &rows);
+    *removed = result == DB_OK ? db_rows_count(rows) : 0;
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result numbers_list(struct db *db, const char *organization, struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT n.phone_number, n.channel, n.is_active, o.name, o.id, "
+        "to_char(n.created_at, 'YYYY-MM-DD HH24:MI:SS') || 'Z' "
+        "FROM phone_numbers AS n JOIN organizations AS o ON o.id = n.organization_id "
+        "WHERE $1::uuid IS NULL OR n.organization_id = $1::uuid ORDER BY 1, 2",
+        1};
+    return db_run(db, &query, db_values(db_text(organization)), rows);
+}
