@@ -19,63 +19,10 @@ struct program {
     struct carrier_options options;
     struct carrier_call *calls;
     unsigned begun;
-    unsigned hints_waiting;
     struct peer_timer next;
     struct peer_watch *signals;
     int signal_fd;
 };
-
-/* ---- telling the practice AI what it is going to hear ---- */
-
-static void begin_next(void *owner);
-
-static void hint_closed(struct peer_conn *conn, const struct peer_ending *ending)
-{
-    (void)ending;
-    struct program *program = peer_owner(conn);
-    if (--program->hints_waiting == 0)
-        begin_next(program);
-}
-
-static void hint_answered(struct peer_conn *conn, const struct peer_response *response)
-{
-    (void)conn;
-    if (response->status >= 300)
-        fprintf(stderr, "practice-carrier: the practice AI refused a hint (%u)\n",
-                response->status);
-}
-
-static const struct peer_hooks hint_hooks = {.response = hint_answered, .closed = hint_closed};
-
-/* The practice AI cannot recognise speech: it is told, in order, what will be said. */
-static void send_hints(struct program *program)
-{
-    const struct carrier_script *script = &program->options.script;
-    char url[600];
-    json_t *texts = json_array();
-    for (size_t i = 0; i < script->count; i++)
-        if (script->items[i].kind != CARRIER_PRESS)
-            json_array_append_new(
-                texts, json_string(script->items[i].spoken ? script->items[i].text : ""));
-    json_t *object = json_pack("{s:o}", "texts", texts);
-    char *body = json_dumps(object, JSON_COMPACT);
-    json_decref(object);
-    assert(body);
-    snprintf(url, sizeof url, "%s/practice/expect", program->options.ai_hint);
-    struct peer_dial dial = {.url = url,
-                             .method = "POST",
-                             .headers = "Content-Type: application/json\r\n",
-                             .body = span_of(body),
-                             .tls = program->carrier.tls,
-                             .hooks = &hint_hooks,
-                             .owner = program};
-    program->hints_waiting = 1;
-    if (!peer_http_request(program->carrier.loop, &dial)) {
-        fprintf(stderr, "practice-carrier: no practice AI at %s\n", program->options.ai_hint);
-        program->hints_waiting = 0;
-    }
-    free(body);
-}
 
 /* ---- calls ---- */
 
@@ -215,10 +162,7 @@ static int run(struct program *program)
     watch_signals(program);
     carrier->begun_ns = peer_loop_now_ns(carrier->loop);
     program->next = (struct peer_timer){.fire = begin_next, .owner = program};
-    if (program->options.ai_hint)
-        send_hints(program);
-    if (program->hints_waiting == 0)
-        begin_next(program);
+    begin_next(program);
     peer_loop_run(carrier->loop);
     int status = write_report(program);
     for (unsigned i = 0; i < program->begun; i++)

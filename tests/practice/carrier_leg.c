@@ -1,6 +1,7 @@
 #include "tests/practice/carrier_leg.h"
 
 #include "common/panic.h"
+#include "tests/practice/carrier_hint.h"
 #include "tests/practice/carrier_sign.h"
 #include "tests/practice/carrier_webhook.h"
 
@@ -201,6 +202,8 @@ static bool follow_script(struct carrier_leg *leg, uint8_t *frame)
                                                    at_ms(leg, now), "interrupts", interrupts));
         if (interrupts)
             leg->interrupt_ns = now;
+        if (script->items[item].spoken)
+            carrier_hint_send(leg->options, leg->loop, leg->tls, text);
     } else if (act == CARRIER_ENDS) {
         leg->utterance_end_ns = now;
         leg->awaiting_answer = true;

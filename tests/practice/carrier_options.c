@@ -35,6 +35,8 @@
     X(STATUS_URL, "status-url", "URL", "status callbacks go here (default: beside the webhook)")   \
     X(NO_STATUS, "no-status", NULL, "no status callbacks")                                         \
     X(AI_HINT, "ai-hint", "URL", "tell the practice AI what is going to be said")                  \
+    X(AI_HINT_MATCH, "ai-hint-match", "TEXT",                                                      \
+      "only for AI sessions with this in their instructions")                                      \
     X(VOICE, "voice", "NAME", "an espeak-ng voice (en-us)")                                        \
     X(CA, "ca", "FILE", "verify TLS against this")                                                 \
     X(INSECURE, "insecure", NULL, "do not verify TLS")                                             \
@@ -197,6 +199,8 @@ static const char **text_of(struct carrier_options *options, enum choice option)
         return &options->json;
     case OPTION_AI_HINT:
         return &options->ai_hint;
+    case OPTION_AI_HINT_MATCH:
+        return &options->ai_hint_match;
     case OPTION_VOICE:
         return &options->voice;
     case OPTION_CA:

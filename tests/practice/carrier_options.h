@@ -27,7 +27,8 @@ struct carrier_options {
     const char *voice;
     const char *ca_file;
     bool insecure;
-    const char *ai_hint; /* NULL, or the practice AI's base URL */
+    const char *ai_hint;       /* NULL, or the practice AI's base URL */
+    const char *ai_hint_match; /* NULL, or a piece of the session's instructions */
     struct carrier_script script;
     uint64_t hangup_after_ms; /* 0: when the script is over */
     uint64_t call_max_ms;
