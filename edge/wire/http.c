@@ -147,62 +147,6 @@ static enum fault judge_field_lines(struct span lines, size_t *count)
     }
 }
 
-/* ---- the parser ---- */
-
-static int keep_name(http_parser *parser, const char *at, size_t bytes)
-{
-    struct http_head *head = parser->data;
-    if (head->fields_count == HTTP_FIELDS_MAX)
-        return 1;
-    head->fields[head->fields_count++] = (struct http_field){.name = span_from(at, bytes)};
-    return 0;
-}
-
-static int keep_value(http_parser *parser, const char *at, size_t bytes)
-{
-    struct http_head *head = parser->data;
-    assert(head->fields_count > 0);
-    head->fields[head->fields_count - 1].value = trim(span_from(at, bytes));
-    return 0;
-}
-
-static enum fault parser_fault(const http_parser *parser)
-{
-    switch (HTTP_PARSER_ERRNO(parser)) {
-    case HPE_INVALID_METHOD:
-        return FAULT_http_method;
-    case HPE_INVALID_CONTENT_LENGTH:
-    case HPE_UNEXPECTED_CONTENT_LENGTH:
-        return FAULT_http_length_invalid;
-    case HPE_INVALID_TRANSFER_ENCODING:
-        return FAULT_http_length_required;
-    default:
-        return FAULT_http_malformed;
-    }
-}
-
-/* Runs the parser over a head that passed the gate. It must see what we saw. */
-static enum fault parse(struct span text, enum http_parser_type type, size_t fields_count,
-                        struct http_head *head)
-{
-    static const http_parser_settings settings = {.on_header_field = keep_name,
-                                                  .on_header_value = keep_value};
-    http_parser parser;
-    http_parser_init(&parser, type);
-    parser.data = head;
-    parser.allow_chunked_length = 1; /* the two together are judged below, with a better answer */
-    size_t taken = http_parser_execute(&parser, &settings, (const char *)text.data, text.bytes);
-    if (HTTP_PARSER_ERRNO(&parser) != HPE_OK)
-        return parser_fault(&parser);
-    bool agreed = taken == text.bytes && head->fields_count == fields_count &&
-                  parser.http_major == 1 && parser.http_minor == head->minor;
-    if (type == HTTP_REQUEST)
-        agreed = agreed && span_is(head->method, http_method_str(parser.method));
-    else
-        agreed = agreed && parser.status_code == head->status;
-    return agreed ? FAULT_NONE : FAULT_http_malformed;
-}
-
 /* ---- fields ---- */
 
 static bool same_word(struct span left, const char *right)
@@ -225,6 +169,63 @@ struct span http_field(const struct http_head *head, const char *name)
         if (same_word(head->fields[i].name, name))
             return head->fields[i].value;
     return (struct span){0};
+}
+
+/* ---- the parser ---- */
+
+static int keep_name(http_parser *parser, const char *at, size_t bytes)
+{
+    struct http_head *head = parser->data;
+    if (head->fields_count == HTTP_FIELDS_MAX)
+        return 1;
+    head->fields[head->fields_count++] = (struct http_field){.name = span_from(at, bytes)};
+    return 0;
+}
+
+static int keep_value(http_parser *parser, const char *at, size_t bytes)
+{
+    struct http_head *head = parser->data;
+    assert(head->fields_count > 0);
+    head->fields[head->fields_count - 1].value = trim(span_from(at, bytes));
+    return 0;
+}
+
+/* Lengths are judged here too, because the parser stops at them. */
+static enum fault parser_fault(const http_parser *parser, const struct http_head *head)
+{
+    switch (HTTP_PARSER_ERRNO(parser)) {
+    case HPE_INVALID_METHOD:
+        return FAULT_http_method;
+    case HPE_INVALID_TRANSFER_ENCODING:
+    case HPE_INVALID_CONTENT_LENGTH:
+    case HPE_UNEXPECTED_CONTENT_LENGTH:
+        return count_fields(head, "Transfer-Encoding") ? FAULT_http_length_required
+                                                       : FAULT_http_length_invalid;
+    default:
+        return FAULT_http_malformed;
+    }
+}
+
+/* Runs the parser over a head that passed the gate. It must see what we saw. */
+static enum fault parse(struct span text, enum http_parser_type type, size_t fields_count,
+                        struct http_head *head)
+{
+    static const http_parser_settings settings = {.on_header_field = keep_name,
+                                                  .on_header_value = keep_value};
+    http_parser parser;
+    http_parser_init(&parser, type);
+    parser.data = head;
+    parser.allow_chunked_length = 1; /* the two together are judged below, with a better answer */
+    size_t taken = http_parser_execute(&parser, &settings, (const char *)text.data, text.bytes);
+    if (HTTP_PARSER_ERRNO(&parser) != HPE_OK)
+        return parser_fault(&parser, head);
+    bool agreed = taken == text.bytes && head->fields_count == fields_count &&
+                  parser.http_major == 1 && parser.http_minor == head->minor;
+    if (type == HTTP_REQUEST)
+        agreed = agreed && span_is(head->method, http_method_str(parser.method));
+    else
+        agreed = agreed && parser.status_code == head->status;
+    return agreed ? FAULT_NONE : FAULT_http_malformed;
 }
 
 /* Is word one of the comma-separated ones in any field of that name? */
