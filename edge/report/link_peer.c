@@ -46,7 +46,7 @@ void link_peer_close(struct link_peer *peer)
     link_requests_close(&peer->requests);
     link_post_close(&peer->post);
     link_scrape_close(&peer->scrape);
-    explicit_bzero(peer->in, sizeof peer->in);
+    explicit_bzero(peer->in, peer->in_bytes); /* what was taken is wiped already */
     free(peer);
 }
 
