@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/panic.h"
 #include "edge/report/exposition.h"
+#include "edge/report/pulse.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,11 +27,7 @@ struct expose {
     int listener, stop; /* stop: an eventfd */
     uint16_t port;
     pthread_t thread;
-    uint64_t looked_ms;
-    struct {
-        uint64_t turns;
-        uint64_t still_ms; /* looked at for so long without a turn */
-    } cores[CORES_MAX];
+    struct pulse pulse;
 };
 
 struct reply {
@@ -45,30 +42,10 @@ static uint64_t now_ms(void)
     return clock_monotonic_ns() / 1000000;
 }
 
-/* The cores' pulse. */
-
-static void look(struct expose *expose)
-{
-    uint64_t time_ms = now_ms(), gap_ms = time_ms - expose->looked_ms;
-    if (gap_ms > EXPOSE_LOOK_MS)
-        gap_ms = EXPOSE_LOOK_MS;
-    expose->looked_ms = time_ms;
-    for (unsigned i = 0; i < expose->config.cores_count; i++) {
-        uint64_t turns = __atomic_load_n(&expose->config.metrics[i]->turns, __ATOMIC_RELAXED);
-        expose->cores[i].still_ms =
-            turns == expose->cores[i].turns ? expose->cores[i].still_ms + gap_ms : 0;
-        expose->cores[i].turns = turns;
-    }
-}
-
-/* The first core that stands still, or -1. */
 static int find_stuck(struct expose *expose)
 {
-    look(expose);
-    for (unsigned i = 0; i < expose->config.cores_count; i++)
-        if (expose->cores[i].still_ms >= EXPOSE_STILL_MS)
-            return (int)i;
-    return -1;
+    pulse_look(&expose->pulse, now_ms());
+    return pulse_stuck(&expose->pulse);
 }
 
 /* Waits for events on a descriptor, looking at the cores meanwhile. False when the time is up or
@@ -82,8 +59,8 @@ static bool await(struct expose *expose, int descriptor, short events, uint64_t 
         uint64_t left_ms = until_ms - time_ms;
         struct pollfd polls[2] = {{.fd = expose->stop, .events = POLLIN},
                                   {.fd = descriptor, .events = events}};
-        int ready = poll(polls, 2, (int)(left_ms < EXPOSE_LOOK_MS ? left_ms : EXPOSE_LOOK_MS));
-        look(expose);
+        int ready = poll(polls, 2, (int)(left_ms < PULSE_LOOK_MS ? left_ms : PULSE_LOOK_MS));
+        pulse_look(&expose->pulse, now_ms());
         if (ready > 0 && polls[0].revents)
             return false;
         if (ready > 0)
@@ -410,7 +387,7 @@ struct expose *expose_open(const struct expose_config *config, char *error, size
     expose->config = *config;
     expose->listener = -1;
     expose->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    expose->looked_ms = now_ms();
+    pulse_open(&expose->pulse, expose->config.metrics, config->cores_count, now_ms());
     if (expose->stop < 0)
         snprintf(error, room, "metrics: no descriptor: %s", strerror(errno));
     else if (listen_on(expose, error, room)) {

@@ -357,10 +357,31 @@ static void bounds_urls(void **state)
     assert_non_null(plan_url_read(text, &url));
 }
 
+/* The one member that may be missing: an edge that never heard of it counts from 0. */
+static void numbers_events_from_first_seq(void **state)
+{
+    (void)state;
+    char error[256];
+    struct plan *plan = read_changed(NULL, NULL, error);
+    assert_non_null(plan);
+    assert_int_equal(0, plan->first_seq);
+    plan_free(plan);
+    plan = read_changed("first_seq", "4711", error);
+    assert_non_null(plan);
+    assert_int_equal(4711, plan->first_seq);
+    plan_free(plan);
+    takes("first_seq", "0");
+    refuses("first_seq", "-1");
+    refuses("first_seq", "\"7\"");
+    refuses("first_seq", "null");
+    refuses("first_seq", "9223372036854775807"); /* what is added to it must not overflow */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_all_of_it),
+        cmocka_unit_test(numbers_events_from_first_seq),
         cmocka_unit_test(refuses_a_missing_or_mistyped_member),
         cmocka_unit_test(refuses_wrong_shapes),
         cmocka_unit_test(refuses_what_is_too_long),

@@ -1,0 +1,38 @@
+/* pulse: do the cores turn?
+ *
+ * A core turns at least every 500 ms, idle or not (io_wait promises it), and counts it. Whoever
+ * watches looks at the counters at least every PULSE_LOOK_MS; a core is stuck when its counter has
+ * stood still over PULSE_STILL_MS of such looks. Time during which nobody looked (the process was
+ * stopped, the machine overloaded) counts as one look at most, so that a process that wakes up is
+ * not judged by its sleep. Thread: the watcher's. Bound: fixed size. */
+#ifndef RINGBRIDGE_EDGE_REPORT_PULSE_H
+#define RINGBRIDGE_EDGE_REPORT_PULSE_H
+
+#include "edge/limits.h"
+#include "edge/report/metrics.h"
+
+#include <stdbool.h>
+
+#define PULSE_LOOK_MS  500
+#define PULSE_STILL_MS 2000
+
+struct pulse {
+    const struct metrics *const *metrics; /* borrowed, one per core */
+    unsigned cores_count;
+    uint64_t looked_ms;
+    struct {
+        uint64_t turns;
+        uint64_t still_ms; /* looked at for so long without a turn */
+    } cores[CORES_MAX];
+};
+
+void pulse_open(struct pulse *pulse, const struct metrics *const *metrics, unsigned cores_count,
+                uint64_t now_ms);
+
+/* Reads the counters. */
+void pulse_look(struct pulse *pulse, uint64_t now_ms);
+
+/* The first core that stands still as of the last look, or -1. */
+int pulse_stuck(const struct pulse *pulse);
+
+#endif
