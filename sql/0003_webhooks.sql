@@ -230,11 +230,15 @@ BEGIN
             CASE WHEN outbound THEN 'outbound' ELSE 'inbound' END,
             coalesce(carrier_status_name((webhook).status), 'queued'),
             jsonb_build_object('channel', 'twilio'))
-    ON CONFLICT (account_sid, call_sid) DO NOTHING
+    ON CONFLICT DO NOTHING
     RETURNING 'found', true, organization_id, id INTO owner;
     IF NOT FOUND THEN -- another webhook of the same call was quicker by a hair
         SELECT 'found', false, organization_id, id INTO owner FROM conversations
         WHERE account_sid = (webhook).account_sid AND call_sid = (webhook).call_sid;
+        IF NOT FOUND THEN -- the organisation knows this CallSid from another account
+            owner.found := 'wrong_account';
+            RETURN owner;
+        END IF;
         PERFORM set_config('ringbridge.organization', owner.organization_id::text, true);
     END IF;
     RETURN owner;

@@ -103,7 +103,7 @@ enum db_result accounts_list(struct db *db, const char *organization, struct db_
 {
     static const struct db_statement query = {
         "SELECT o.name, c.kind, c.account, to_char(c.updated_at, 'YYYY-MM-DD HH24:MI:SS') || 'Z', "
-        "c.sealed_previous IS NOT NULL "
+        "(c.sealed_previous IS NOT NULL)::text "
         "FROM credentials AS c JOIN organizations AS o ON o.id = c.organization_id "
         "WHERE $1::uuid IS NULL OR c.organization_id = $1::uuid ORDER BY 1, 2, 3",
         1};

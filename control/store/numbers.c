@@ -36,7 +36,7 @@ enum db_result numbers_remove(struct db *db, const char *organization, const cha
 enum db_result numbers_list(struct db *db, const char *organization, struct db_rows **rows)
 {
     static const struct db_statement query = {
-        "SELECT n.phone_number, n.channel, n.is_active, o.name, o.id, "
+        "SELECT n.phone_number, n.channel, n.is_active::text, o.name, o.id, "
         "to_char(n.created_at, 'YYYY-MM-DD HH24:MI:SS') || 'Z' "
         "FROM phone_numbers AS n JOIN organizations AS o ON o.id = n.organization_id "
         "WHERE $1::uuid IS NULL OR n.organization_id = $1::uuid ORDER BY 1, 2",
