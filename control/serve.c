@@ -4,6 +4,7 @@
 #include "common/panic.h"
 #include "control/json_read.h"
 #include "control/link.h"
+#include "control/migrate.h"
 #include "control/pool.h"
 #include "control/router.h"
 #include "control/service.h"
@@ -130,6 +131,23 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
+/* A schema that is not the program's own is said once, loudly; serving goes on, because a migration
+ * may be under way. After the link is open, so that a database that is away delays nobody. */
+static void look_at_schema(const struct options *options)
+{
+    struct db_config config = db_config_serving(options->database_serving_url, &metrics.database);
+    struct db *db = db_open(&config);
+    int missing = 0;
+    enum db_result result = db ? migrate_missing(db, &missing) : DB_AWAY;
+    if (result != DB_OK)
+        log_error("the database cannot be asked", log_text("result", db_result_name(result)),
+                  log_text("error", db ? db_error(db) : NULL));
+    else if (missing != 0)
+        log_error("the database's schema is not the one of this program",
+                  log_number("missing", missing), log_text("mend", "ringbridge-control migrate"));
+    db_close(db);
+}
+
 int serve_run(const struct options *options)
 {
     struct serving serving = {.pool = NULL};
@@ -142,6 +160,7 @@ int serve_run(const struct options *options)
         log_info("control serves", log_text("socket", options->socket_path),
                  log_number("workers", options->workers), log_text("run", serving.run),
                  log_text("public_url", options->public_url));
+        look_at_schema(options);
         while (sigwait(&signals, &signal_number) == EINTR)
             continue;
         log_info("control drains", log_number("signal", signal_number));

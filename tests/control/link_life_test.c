@@ -257,6 +257,7 @@ static void an_organisations_own_account_speaks_for_it_alone(void **state)
     const json_t *plan = json_object_get(edge.orders[0], "plan");
     const json_t *ai = json_object_get(plan, "ai");
     assert_string_equal(json_string_value(json_object_get(ai, "key")), AI_KEY_B);
+    assert_int_equal(call_status(&edge, ACCOUNT_B, TOKEN_B, NUMBER_B), 200);     /* as remembered */
     assert_int_equal(call_status(&edge, ACCOUNT_B, WORLD_TOKEN, NUMBER_B), 403); /* not its token */
     assert_int_equal(call_status(&edge, WORLD_ACCOUNT, TOKEN_B, NUMBER_B), 403);
     assert_int_equal(call_status(&edge, ACCOUNT_B, TOKEN_B, NUMBER_A), 403); /* not its number */
@@ -264,6 +265,25 @@ static void an_organisations_own_account_speaks_for_it_alone(void **state)
                                     "AND organization_id = '%s'",
                                     ACCOUNT_B, organization_a),
                         "0");
+    world_hang_up(&edge);
+}
+
+/* Inventions cost no more than a bounded number of lookups, and those who are known do not feel it.
+ */
+static void a_flood_of_invented_accounts_is_refused(void **state)
+{
+    (void)state;
+    struct world_edge edge;
+    world_connect(&edge, &control, "edge-1", 1);
+    for (unsigned i = 0; i < 400; i++) {
+        char account[35];
+        snprintf(account, sizeof account, "AC%032x", 0xdead0000 + i);
+        assert_int_equal(call_status(&edge, account, "guess", NUMBER_A), 403);
+    }
+    world_hang_up(&edge); /* whose orders are forgotten with it */
+    world_connect(&edge, &control, "edge-1", 1);
+    assert_int_equal(call_status(&edge, ACCOUNT_B, TOKEN_B, NUMBER_B), 200);
+    assert_int_equal(call_status(&edge, WORLD_ACCOUNT, WORLD_TOKEN, NUMBER_A), 200);
     world_hang_up(&edge);
 }
 
@@ -486,6 +506,7 @@ int main(void)
         cmocka_unit_test(a_flood_of_requests_is_answered_whole),
         cmocka_unit_test(an_edge_that_does_not_read_is_let_go),
         cmocka_unit_test(an_organisations_own_account_speaks_for_it_alone),
+        cmocka_unit_test(a_flood_of_invented_accounts_is_refused),
         cmocka_unit_test(it_counts_what_it_does),
         cmocka_unit_test(its_metrics_are_good_prometheus),
         cmocka_unit_test(a_refused_order_is_counted_and_logged),
