@@ -2,9 +2,10 @@
  *
  * What it is: log_line("call ended", fields...) writes one line to stderr with time, level,
  * program, message and typed fields. What it is not: for the hot path (nothing per frame is ever
- * logged), and no place for audio, transcripts, tokens or keys. Values are escaped, so hostile
- * bytes cannot forge a line. Thread: any; a line is one write(2). Bound: LOG_LINE_BYTES_MAX, longer
- * lines are cut. */
+ * logged), and no place for audio, transcripts, tokens or keys. Message and values are escaped and
+ * what is not UTF-8 becomes U+FFFD, so hostile bytes cannot forge a line. Thread: any; a line is
+ * one write(2). Bound: LOG_LINE_BYTES_MAX; a longer line is cut where it stays well formed: within
+ * the text that did not fit, and what follows is left out. */
 #ifndef RINGBRIDGE_COMMON_LOG_H
 #define RINGBRIDGE_COMMON_LOG_H
 
@@ -18,7 +19,7 @@ enum log_format { LOG_TEXT, LOG_JSON };
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 
 struct log_field {
-    const char *name;
+    const char *name; /* ours: a plain word, shorter than 100 bytes */
     enum { LOG_FIELD_TEXT, LOG_FIELD_NUMBER } kind;
     const char *text; /* may be NULL: the field is left out */
     int64_t number;

@@ -24,10 +24,13 @@ struct mail;
 /* A mailbox for up to capacity letters (rounded up to a power of two). NULL when memory or
  * descriptors are out. */
 struct mail *mail_open(size_t capacity);
+
+/* Nobody may send any more. Letters still waiting are dropped with what they own: receive first. */
 void mail_close(struct mail *mail);
 
-/* The eventfd (non-blocking) that is readable while letters wait. The receiver may poll or read it
- * through its ring; mail_receive works without reading it. */
+/* The eventfd (non-blocking) that rings when a letter comes to a receiver that had seen the box
+ * empty. The receiver may poll it, or read it through its ring; mail_receive works without. Who was
+ * woken must receive until false: until then it does not ring again. */
 int mail_doorbell(const struct mail *mail);
 
 /* Posts one letter and rings. False when the box is full: nothing was taken. */
