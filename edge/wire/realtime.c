@@ -348,11 +348,8 @@ static json_t *format(const char *name)
                                           : json_pack("{s:s}", "type", name);
 }
 
-/* NULL: the caller's transcripts stay off, which is the server's default. */
 static json_t *transcription(const struct realtime_session *session)
 {
-    if (!given(session->transcription_model))
-        return NULL;
     return json_pack("{s:s,s:s*}", "model", session->transcription_model, "language",
                      given(session->language) ? session->language : NULL);
 }
@@ -367,11 +364,22 @@ static json_t *turn_detection(unsigned silence_ms)
                      1);
 }
 
+/* Without a transcription model the caller's transcripts stay off, which is the server's default.
+ */
+static json_t *audio_input(const struct realtime_session *session)
+{
+    json_t *input = json_pack("{s:o,s:o}", "format", format(session->format), "turn_detection",
+                              turn_detection(session->silence_ms));
+    if (!given(session->transcription_model) ||
+        json_object_set_new(input, "transcription", transcription(session)) == 0)
+        return input;
+    json_decref(input);
+    return NULL;
+}
+
 static json_t *audio(const struct realtime_session *session)
 {
-    return json_pack("{s:{s:o,s:o*,s:o},s:{s:o,s:s*}}", "input", "format", format(session->format),
-                     "transcription", transcription(session), "turn_detection",
-                     turn_detection(session->silence_ms), "output", "format",
+    return json_pack("{s:o,s:{s:o,s:s*}}", "input", audio_input(session), "output", "format",
                      format(session->format), "voice",
                      given(session->voice) ? session->voice : NULL);
 }
