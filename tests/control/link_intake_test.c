@@ -5,6 +5,7 @@
 #include "control/json_read.h"
 #include "control/plan_write.h"
 #include "control/request.h"
+#include "edge/report/plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -263,6 +264,59 @@ static void a_plan_without_tools_that_are_a_list_is_none(void **state)
     json_decref(plan);
 }
 
+/* The edge's own reader takes what we write. */
+static void the_edge_reads_the_plan(void **state)
+{
+    (void)state;
+    const struct options options = {.openai_realtime_url = "wss://ai.example.com/v1/realtime",
+                                    .openai_api_key = "k",
+                                    .websocket_url = "wss://calls.example.com"};
+    const struct ticket_keys keys = {.current = {1}};
+    struct ticket ticket = {.home_core = 3, .expires_at_ms = 1800000000000};
+    char text[TICKET_TEXT_BYTES + 1], stream_path[256], error[256];
+    assert_true(ticket_mint(&keys, &ticket, text));
+    snprintf(stream_path, sizeof stream_path, "/twilio-media-stream/%s", text);
+    const struct calls_incoming call = {.conversation = ID,
+                                        .organization = ID,
+                                        .ai_backend = "openai_realtime",
+                                        .model = "gpt-realtime",
+                                        .voice = "marin",
+                                        .instructions = "Say \"hi\".\n\xc3\xa9",
+                                        .greeting = "",
+                                        .audio_format = "pcmu",
+                                        .language = "en",
+                                        .transcription_model = "gpt-4o-transcribe",
+                                        .tools_json = "[{\"type\":\"function\",\"name\":\"x\"}]",
+                                        .duration_max_s = 3600};
+    const struct signature_tokens tokens = {.tokens = {"a", "b", "c", "d"}};
+    const struct plan_facts facts = {.call = &call,
+                                     .call_sid = "CA00000000000000000000000000000001",
+                                     .account_sid = "AC00000000000000000000000000000001",
+                                     .ticket = text,
+                                     .home_core = 3,
+                                     .expires_at_ms = ticket.expires_at_ms,
+                                     .first_seq = plan_write_first_seq(false),
+                                     .stream_path = stream_path,
+                                     .tokens = &tokens};
+    json_t *object = plan_write(&options, &facts);
+    char *json = json_dumps(object, JSON_COMPACT);
+    struct plan *plan = plan_read(span_of(json), 4, error, sizeof error);
+    if (!plan)
+        fail_msg("%s", error);
+    assert_string_equal(plan->call, ID);
+    assert_string_equal(plan->ticket, text);
+    assert_int_equal(plan->home_core, 3);
+    assert_int_equal(plan->signatures_count, SIGNATURE_STREAM_MAX);
+    assert_int_equal(plan->first_seq, facts.first_seq);
+    assert_string_equal(plan->ai.host, "ai.example.com");
+    assert_string_equal(plan->ai.target, "/v1/realtime?model=gpt-realtime");
+    assert_string_equal(plan->ai.instructions, call.instructions);
+    assert_string_equal(plan->ai.key, "k");
+    plan_free(plan);
+    plan_write_free(json);
+    json_decref(object);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +328,7 @@ int main(void)
         cmocka_unit_test(hellos),
         cmocka_unit_test(ai_urls),
         cmocka_unit_test(a_plan_without_tools_that_are_a_list_is_none),
+        cmocka_unit_test(the_edge_reads_the_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
