@@ -29,8 +29,8 @@ struct mail *mail_open(size_t capacity);
 void mail_close(struct mail *mail);
 
 /* The eventfd (non-blocking) that rings when a letter comes to a receiver that had seen the box
- * empty. The receiver may poll it, or read it through its ring; mail_receive works without. Who reads
- * it must receive until false before waiting again: until then it does not ring anew. */
+ * empty. The receiver may poll it, or read it through its ring; mail_receive works without. Who
+ * reads it must receive until false before waiting again: until then it does not ring anew. */
 int mail_doorbell(const struct mail *mail);
 
 /* Posts one letter and rings. False when the box is full: nothing was taken. */
