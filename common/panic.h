@@ -19,4 +19,7 @@ _Noreturn void panic_at(const char *file, int line, const char *function, const 
 #define assert(expression)                                                                         \
     ((expression) ? (void)0 : panic_at(__FILE__, __LINE__, __func__, #expression))
 
+/* Where the program cannot come: a case that no caller of ours makes. */
+#define never(what) panic_at(__FILE__, __LINE__, __func__, "never: " what)
+
 #endif

@@ -405,7 +405,7 @@ void calls_on_letter(struct calls *calls, const struct letter *letter)
         free(letter->content);
         break;
     default:
-        assert(!"a letter of unknown kind");
+        never("a letter of unknown kind");
     }
 }
 

@@ -223,8 +223,7 @@ static enum pull step(struct io *io, struct conn *conn, struct message *message)
             conn_drop_intake(io);
         return PULL_IDLE;
     }
-    assert(!"a phase");
-    return PULL_IDLE;
+    never("a phase that is none");
 }
 
 bool conn_next(struct io *io, struct conn *conn, struct message *message)
