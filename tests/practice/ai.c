@@ -165,7 +165,18 @@ static void stop(void *owner)
     peer_loop_stop(owner);
 }
 
-static int serve(struct ai *ai, const struct options *options, struct peer_tls *tls)
+/* Before espeak-ng starts threads of its own, which would take the signals otherwise. */
+static int take_signals(void)
+{
+    sigset_t ends;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGTERM);
+    sigaddset(&ends, SIGINT);
+    sigprocmask(SIG_BLOCK, &ends, NULL);
+    return signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int serve(struct ai *ai, const struct options *options, struct peer_tls *tls, int signals)
 {
     struct peer_listen listen = {.address = options->address,
                                  .port = options->port,
@@ -174,19 +185,12 @@ static int serve(struct ai *ai, const struct options *options, struct peer_tls *
                                  .owner = ai,
                                  .message_bytes_max = AI_MESSAGE_BYTES_MAX};
     struct peer_listener *listener = peer_listen(ai->loop, &listen);
-    sigset_t ends;
-    sigemptyset(&ends);
-    sigaddset(&ends, SIGTERM);
-    sigaddset(&ends, SIGINT);
-    sigprocmask(SIG_BLOCK, &ends, NULL);
-    int signals = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
     if (!listener || signals < 0 || !peer_watch_open(ai->loop, signals, stop, ai->loop))
         return EXIT_FAILURE;
     printf("ready on %s:%u\n", options->address, peer_listener_port(listener));
     fflush(stdout);
     peer_loop_run(ai->loop);
     peer_loop_close(ai->loop);
-    close(signals);
     return EXIT_SUCCESS;
 }
 
@@ -207,11 +211,13 @@ int main(int argc, char **argv)
         perror(options.record);
         return EXIT_FAILURE;
     }
+    int signals = take_signals();
     ai.script = ai_script_open(options.script);
     ai.loop = peer_loop_open();
     if (!ai.script || !ai.loop || (!options.mute && !ai_voice_open()))
         return EXIT_FAILURE;
-    int status = serve(&ai, &options, tls);
+    int status = serve(&ai, &options, tls, signals);
+    close(signals);
     ai_door_close(&ai);
     ai_voice_close();
     ai_script_close(ai.script);

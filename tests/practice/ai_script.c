@@ -68,12 +68,20 @@ static char *between_quotes(const char *text)
     return NULL;
 }
 
-static char *after_colon(const char *text)
+static char *after(const char *text, const char *mark)
 {
-    const char *colon = strstr(text, ": ");
-    if (!colon)
-        colon = strstr(text, ":\n");
-    return colon && colon[2] ? strdup(colon + 2) : NULL;
+    const char *at = strstr(text, mark);
+    return at && at[strlen(mark)] ? strdup(at + strlen(mark)) : NULL;
+}
+
+/* "Say exactly this: ..." leaves no doubt; else what stands in quotes, else what follows a colon.
+ */
+static char *dictated(const char *text)
+{
+    char *words = after(text, "exactly this: ");
+    if (!words)
+        words = between_quotes(text);
+    return words ? words : after(text, ": ");
 }
 
 /* ---- tools ---- */
@@ -194,9 +202,7 @@ void ai_script_answer(const struct ai_script *script, const struct ai_prompt *pr
     json_t *rule;
     *answer = (struct ai_answer){NULL, NULL, NULL};
     if (prompt->cause == AI_CAUSE_TEXT) {
-        answer->say = between_quotes(prompt->heard);
-        if (!answer->say)
-            answer->say = after_colon(prompt->heard);
+        answer->say = dictated(prompt->heard);
         if (answer->say)
             return;
     }

@@ -439,6 +439,8 @@ static void take_retrieve(struct ai_session *session, json_t *event)
 
 static void take_create(struct ai_session *session, json_t *event)
 {
+    if (session->stream)
+        return; /* tone and echo have a response of their own, always */
     ai_response_begin(session, json_object_get(event, "response"), event_id_of(event));
 }
 
