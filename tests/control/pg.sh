@@ -4,6 +4,7 @@
 #   tests/control/pg.sh start DIR   makes the cluster in DIR when there is none, starts it when it
 #                                   does not run, and prints its DATABASE_URL
 #   tests/control/pg.sh stop DIR    stops it (the data stays)
+#   tests/control/pg.sh crash DIR   the same without any ceremony, as a power cut would
 #   tests/control/pg.sh run DIR COMMAND...  start, run with DATABASE_URL set, stop; DIR is removed
 #                                   when it is "" (a temporary one is made)
 #
@@ -87,7 +88,7 @@ stop() {
     [ -d "$1" ] || return 0
     dir=$(cd "$1" && pwd -P)
     if is_running "$dir"; then
-        as_server "$bin/pg_ctl" -D "$dir/data" -w -t 60 -s -m fast stop
+        as_server "$bin/pg_ctl" -D "$dir/data" -w -t 60 -s -m "$2" stop
     fi
 }
 
@@ -99,17 +100,19 @@ run() {
         dir=$(mktemp -d /tmp/ringbridge-pg.XXXXXX)
         temporary=$dir
     fi
-    trap 'stop "$dir" || :; [ -z "$temporary" ] || rm -rf "$temporary"' EXIT
+    trap 'stop "$dir" fast || :; [ -z "$temporary" ] || rm -rf "$temporary"' EXIT
     trap 'exit 130' INT TERM
     DATABASE_URL=$(start "$dir")
     export DATABASE_URL
-    PG_DIR=$dir PG_BIN=$bin "$@"
+    PG_DIR=$dir PG_SH=$here/pg.sh "$@"
 }
 
 bin=$(find_bin)
+here=$(cd "$(dirname "$0")" && pwd -P)
 case "${1:-}" in
 start) [ $# -eq 2 ] || die "start DIR" && start "$2" ;;
-stop) [ $# -eq 2 ] || die "stop DIR" && stop "$2" ;;
+stop) [ $# -eq 2 ] || die "stop DIR" && stop "$2" fast ;;
+crash) [ $# -eq 2 ] || die "crash DIR" && stop "$2" immediate ;;
 run) [ $# -ge 3 ] || die "run DIR COMMAND..." && shift && run "$@" ;;
-*) die "start DIR | stop DIR | run DIR COMMAND..." ;;
+*) die "start DIR | stop DIR | crash DIR | run DIR COMMAND..." ;;
 esac
