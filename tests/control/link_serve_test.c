@@ -31,8 +31,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    int status = world_stop(&control, SIGTERM);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+    return world_end(&control);
 }
 
 /* A call that was answered, with what is needed to go on with it. */

@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -33,8 +32,7 @@ static int tear_down(void **state)
 {
     (void)state;
     world_hang_up(&edge);
-    int status = world_stop(&control, SIGTERM);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -1;
+    return world_end(&control);
 }
 
 /* A CallSid of its own for each call of this test. */

@@ -134,6 +134,18 @@ int world_stop(struct world_control *control, int signal_number)
     return status;
 }
 
+int world_end(struct world_control *control)
+{
+    int status = control->pid ? world_stop(control, SIGTERM) : 0;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        fprintf(stderr, "control did not end well; its log is %s\n", control->log);
+        return -1;
+    }
+    unlink(control->log);
+    *strrchr(control->log, '/') = '\0';
+    return rmdir(control->log);
+}
+
 int world_serve_again(const struct world_control *control)
 {
     return wait_for_end(run_program(control, "serve"));

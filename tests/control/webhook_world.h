@@ -36,6 +36,9 @@ struct world_control {
 void world_start(struct world_control *control);
 /* Sends the signal and waits for the end; the wait status. */
 int world_stop(struct world_control *control, int signal_number);
+/* Ends it with SIGTERM when it still runs, and removes what it left in /tmp. 0 when it ended well,
+ * -1 otherwise (then its log stays): for the teardown of a group. */
+int world_end(struct world_control *control);
 /* Runs serve to its end in the same place; its exit status. */
 int world_serve_again(const struct world_control *control);
 /* The whole log so far; malloc'ed. */
