@@ -71,46 +71,46 @@ void ai_stream_close(struct ai_stream *stream)
 
 /* @e event id, @r response id, @i item id, @c conversation id, @f format */
 static const char *const opening[] = {
-    "{\"type\":\"response.created\",\"event_id\":\"@e\",\"response\":{\"object\":"
-    "\"realtime.response\",\"id\":\"@r\",\"status\":\"in_progress\",\"status_details\":null,"
-    "\"output\":[],\"conversation_id\":\"@c\",\"output_modalities\":[\"audio\"],"
-    "\"max_output_tokens\":\"inf\",\"audio\":{\"output\":{\"format\":{\"type\":\"@f\"},"
-    "\"voice\":\"marin\"}},\"usage\":null,\"metadata\":null}}",
-    "{\"type\":\"response.output_item.added\",\"event_id\":\"@e\",\"response_id\":\"@r\","
-    "\"output_index\":0,\"item\":{\"id\":\"@i\",\"object\":\"realtime.item\",\"type\":"
-    "\"message\",\"status\":\"in_progress\",\"role\":\"assistant\",\"content\":[]}}",
-    "{\"type\":\"conversation.item.added\",\"event_id\":\"@e\",\"previous_item_id\":null,"
-    "\"item\":{\"id\":\"@i\",\"object\":\"realtime.item\",\"type\":\"message\",\"status\":"
-    "\"in_progress\",\"role\":\"assistant\",\"content\":[]}}",
-    "{\"type\":\"response.content_part.added\",\"event_id\":\"@e\",\"response_id\":\"@r\","
-    "\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0,\"part\":{\"type\":\"audio\","
-    "\"transcript\":\"\"}}",
-    "{\"type\":\"response.output_audio_transcript.delta\",\"event_id\":\"@e\",\"response_id\":"
-    "\"@r\",\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0,\"delta\":\"(sound)\"}"};
+    ("{\"type\":\"response.created\",\"event_id\":\"@e\",\"response\":{\"object\":"
+     "\"realtime.response\",\"id\":\"@r\",\"status\":\"in_progress\",\"status_details\":null,"
+     "\"output\":[],\"conversation_id\":\"@c\",\"output_modalities\":[\"audio\"],"
+     "\"max_output_tokens\":\"inf\",\"audio\":{\"output\":{\"format\":{\"type\":\"@f\"},"
+     "\"voice\":\"marin\"}},\"usage\":null,\"metadata\":null}}"),
+    ("{\"type\":\"response.output_item.added\",\"event_id\":\"@e\",\"response_id\":\"@r\","
+     "\"output_index\":0,\"item\":{\"id\":\"@i\",\"object\":\"realtime.item\",\"type\":"
+     "\"message\",\"status\":\"in_progress\",\"role\":\"assistant\",\"content\":[]}}"),
+    ("{\"type\":\"conversation.item.added\",\"event_id\":\"@e\",\"previous_item_id\":null,"
+     "\"item\":{\"id\":\"@i\",\"object\":\"realtime.item\",\"type\":\"message\",\"status\":"
+     "\"in_progress\",\"role\":\"assistant\",\"content\":[]}}"),
+    ("{\"type\":\"response.content_part.added\",\"event_id\":\"@e\",\"response_id\":\"@r\","
+     "\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0,\"part\":{\"type\":\"audio\","
+     "\"transcript\":\"\"}}"),
+    ("{\"type\":\"response.output_audio_transcript.delta\",\"event_id\":\"@e\",\"response_id\":"
+     "\"@r\",\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0,\"delta\":\"(sound)\"}")};
 
 static const char *const closing[] = {
-    "{\"type\":\"response.output_audio.done\",\"event_id\":\"@e\",\"response_id\":\"@r\","
-    "\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0}",
-    "{\"type\":\"response.output_audio_transcript.done\",\"event_id\":\"@e\",\"response_id\":"
-    "\"@r\",\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0,\"transcript\":"
-    "\"(sound)\"}",
-    "{\"type\":\"response.content_part.done\",\"event_id\":\"@e\",\"response_id\":\"@r\","
-    "\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0,\"part\":{\"type\":\"audio\","
-    "\"transcript\":\"(sound)\"}}",
-    "{\"type\":\"response.output_item.done\",\"event_id\":\"@e\",\"response_id\":\"@r\","
-    "\"output_index\":0,\"item\":{\"id\":\"@i\",\"object\":\"realtime.item\",\"type\":"
-    "\"message\",\"status\":\"completed\",\"role\":\"assistant\",\"content\":[{\"type\":"
-    "\"output_audio\",\"transcript\":\"(sound)\"}]}}",
-    "{\"type\":\"response.done\",\"event_id\":\"@e\",\"response\":{\"object\":"
-    "\"realtime.response\",\"id\":\"@r\",\"status\":\"completed\",\"status_details\":null,"
-    "\"output\":[{\"id\":\"@i\",\"object\":\"realtime.item\",\"type\":\"message\",\"status\":"
-    "\"completed\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_audio\",\"transcript\":"
-    "\"(sound)\"}]}],\"conversation_id\":\"@c\",\"output_modalities\":[\"audio\"],"
-    "\"max_output_tokens\":\"inf\",\"audio\":{\"output\":{\"format\":{\"type\":\"@f\"},"
-    "\"voice\":\"marin\"}},\"usage\":{\"total_tokens\":0,\"input_tokens\":0,\"output_tokens\":0,"
-    "\"input_token_details\":{\"text_tokens\":0,\"audio_tokens\":0,\"image_tokens\":0,"
-    "\"cached_tokens\":0},\"output_token_details\":{\"text_tokens\":0,\"audio_tokens\":0}},"
-    "\"metadata\":null}}"};
+    ("{\"type\":\"response.output_audio.done\",\"event_id\":\"@e\",\"response_id\":\"@r\","
+     "\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0}"),
+    ("{\"type\":\"response.output_audio_transcript.done\",\"event_id\":\"@e\",\"response_id\":"
+     "\"@r\",\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0,\"transcript\":"
+     "\"(sound)\"}"),
+    ("{\"type\":\"response.content_part.done\",\"event_id\":\"@e\",\"response_id\":\"@r\","
+     "\"item_id\":\"@i\",\"output_index\":0,\"content_index\":0,\"part\":{\"type\":\"audio\","
+     "\"transcript\":\"(sound)\"}}"),
+    ("{\"type\":\"response.output_item.done\",\"event_id\":\"@e\",\"response_id\":\"@r\","
+     "\"output_index\":0,\"item\":{\"id\":\"@i\",\"object\":\"realtime.item\",\"type\":"
+     "\"message\",\"status\":\"completed\",\"role\":\"assistant\",\"content\":[{\"type\":"
+     "\"output_audio\",\"transcript\":\"(sound)\"}]}}"),
+    ("{\"type\":\"response.done\",\"event_id\":\"@e\",\"response\":{\"object\":"
+     "\"realtime.response\",\"id\":\"@r\",\"status\":\"completed\",\"status_details\":null,"
+     "\"output\":[{\"id\":\"@i\",\"object\":\"realtime.item\",\"type\":\"message\",\"status\":"
+     "\"completed\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_audio\",\"transcript\":"
+     "\"(sound)\"}]}],\"conversation_id\":\"@c\",\"output_modalities\":[\"audio\"],"
+     "\"max_output_tokens\":\"inf\",\"audio\":{\"output\":{\"format\":{\"type\":\"@f\"},"
+     "\"voice\":\"marin\"}},\"usage\":{\"total_tokens\":0,\"input_tokens\":0,\"output_tokens\":0,"
+     "\"input_token_details\":{\"text_tokens\":0,\"audio_tokens\":0,\"image_tokens\":0,"
+     "\"cached_tokens\":0},\"output_token_details\":{\"text_tokens\":0,\"audio_tokens\":0}},"
+     "\"metadata\":null}}")};
 
 static const char *value_of(const struct ai_stream *stream, char letter, const char *event_id)
 {
