@@ -9,10 +9,9 @@ static struct {
     void *handle;
 } frame;
 
-/* Quiet enough that nobody clips: soxr is eight times slower when it does. */
-__attribute__((unused)) /* when there are no rivals */
-static void
-fill_frame(unsigned from_hz, unsigned to_hz)
+/* Quiet enough that nobody clips: soxr is several times slower when it does. Unused when there are
+ * no rivals. */
+static __attribute__((unused)) void fill_frame(unsigned from_hz, unsigned to_hz)
 {
     frame.in_samples = from_hz / 50;
     frame.out_room = to_hz / 50 + 16;
