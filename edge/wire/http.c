@@ -17,8 +17,8 @@ static bool byte_fits(const uint8_t *data, size_t at)
 {
     uint8_t byte = data[at];
     uint8_t before = at ? data[at - 1] : '\n';
-    if (before == '\r' || byte == '\n')
-        return before == '\r' && byte == '\n';
+    if (before == '\r')
+        return byte == '\n';
     if (byte == ' ' || byte == '\t')
         return before != '\n';
     return byte == '\r' || (byte > ' ' && byte != 0x7f);

@@ -153,6 +153,7 @@ static enum fault judge_place(struct ws *ws, const struct wslay_frame_iocb *fram
         return FAULT_ws_too_large;
     if (ws->fragments == ws->fragments_max)
         return FAULT_ws_too_many_fragments;
+    assert(!begins || utf8_may_end(&ws->utf8)); /* the text before it ended well */
     if (begins)
         ws->message_opcode = frame->opcode;
     ws->fragments++;
@@ -329,7 +330,6 @@ enum decode ws_next(struct ws *ws, struct span *input, struct ws_message *messag
 {
     if (ws->delivered) {
         assembly_drop(&ws->assembly);
-        ws->utf8 = (struct utf8){0};
         ws->delivered = false;
     }
     if (ws->closed && !ws->fault && input->bytes)

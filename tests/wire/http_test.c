@@ -146,7 +146,10 @@ static const struct {
     {"\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", FAULT_http_malformed},
     {"\nGET / HTTP/1.1\r\nHost: x\r\n\r\n", FAULT_http_malformed},
     {" GET / HTTP/1.1\r\nHost: x\r\n\r\n", FAULT_http_malformed},
-    {"\x16\x03\x01\x02", FAULT_http_malformed}, /* a TLS hello on a plain port, at once */
+    {"\x16\x03\x01\x02", FAULT_http_malformed},    /* a TLS hello on a plain port, at once */
+    {"GET / HTTP/1.1\r\n ", FAULT_http_malformed}, /* these at once too */
+    {"GET / HTTP/1.1\r\nA: b\x7f", FAULT_http_malformed},
+    {"GET / HTTP/1.1\n", FAULT_http_malformed},
     /* names and values */
     {"GET / HTTP/1.1\r\nHost : x\r\n\r\n", FAULT_http_malformed},
     {"GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n", FAULT_http_malformed},

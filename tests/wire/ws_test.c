@@ -374,6 +374,21 @@ static void bounds_messages(void **state)
     }
 }
 
+/* The bound is on one message, not on what was said so far. */
+static void bounds_each_message_alone(void **state)
+{
+    (void)state;
+    for (int role = WS_SERVER; role <= WS_CLIENT; role++) {
+        begin();
+        for (int i = 0; i < 5; i++) {
+            put_text((enum ws_role)role, 0x01, "12345");
+            put_text((enum ws_role)role, 0x80, "67890");
+            put_text((enum ws_role)role, 0x82, "1234567890");
+        }
+        assert_int_equal(tell((enum ws_role)role, 10).messages, 10);
+    }
+}
+
 static enum fault fault_of_fragments(enum ws_role reader, unsigned count)
 {
     begin();
@@ -392,6 +407,27 @@ static void bounds_fragments(void **state)
         assert_int_equal(fault_of_fragments((enum ws_role)role, WS_FRAGMENTS_MAX), FAULT_NONE);
         assert_int_equal(fault_of_fragments((enum ws_role)role, WS_FRAGMENTS_MAX + 1),
                          FAULT_ws_too_many_fragments);
+    }
+}
+
+static void allows_more_fragments(void **state)
+{
+    struct span input;
+    (void)state;
+    for (unsigned more = 0; more <= 1; more++) {
+        begin();
+        put_text(WS_CLIENT, 0x01, "x");
+        for (unsigned i = 0; i < 198 + more; i++)
+            put_text(WS_CLIENT, 0x00, "x");
+        put_text(WS_CLIENT, 0x80, "x");
+        ws = ws_open(WS_CLIENT, 1000);
+        ws_allow_fragments(ws, 200);
+        assert_int_equal(feed(stream, stream_bytes, &input), more ? DECODE_BAD : DECODE_DONE);
+        if (more)
+            assert_int_equal(fault, FAULT_ws_too_many_fragments);
+        else
+            assert_int_equal(message.body.bytes, 200);
+        ws_close(ws);
     }
 }
 
@@ -665,7 +701,9 @@ int main(void)
         cmocka_unit_test(refuses_long_spellings_of_lengths),
         cmocka_unit_test(refuses_fragments_out_of_order),
         cmocka_unit_test(bounds_messages),
+        cmocka_unit_test(bounds_each_message_alone),
         cmocka_unit_test(bounds_fragments),
+        cmocka_unit_test(allows_more_fragments),
         cmocka_unit_test(takes_no_memory_for_promises),
         cmocka_unit_test(fails_fast_on_utf8),
         cmocka_unit_test(judges_close_codes),
