@@ -1,0 +1,176 @@
+#include "bench/load/load.h"
+
+#include "common/clock.h"
+#include "common/panic.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SLACK_SAMPLES 40
+#define TEXT_MAX      16384
+
+void load_down_prepare(struct load *load)
+{
+    size_t bytes = load->options.pcm ? LOAD_DELTA_SAMPLES * 6 : LOAD_DELTA_SAMPLES;
+    uint8_t *audio = calloc(1, bytes);
+    load->delta_tail = malloc(bytes * 4 / 3 + 64);
+    assert(audio && load->delta_tail);
+    for (size_t i = 0; i < bytes; i++) /* a square wave, loud enough to be one */
+        audio[i] = load->options.pcm ? (uint8_t)(i % 2 ? (i / 48 % 2 ? 0x10 : 0xf0) : 0)
+                                     : (uint8_t)(i / 8 % 2 ? 0xa0 : 0x20);
+    int encoded = EVP_EncodeBlock((unsigned char *)load->delta_tail, audio, (int)bytes);
+    strcpy(load->delta_tail + encoded, "\"}");
+    load->delta_tail_bytes = (size_t)encoded + 2;
+    free(audio);
+}
+
+static void say(struct load_call *call, const char *text, size_t bytes)
+{
+    uint8_t frame[TEXT_MAX + PEER_FRAME_HEADER_BYTES];
+    assert(bytes <= TEXT_MAX);
+    size_t frame_bytes = peer_frame_write(frame, PEER_TEXT, span_from(text, bytes), NULL);
+    peer_ws_send_prebuilt(call->model, span_from(frame, frame_bytes));
+}
+
+/* One event of a response; %1$u and %2$u are the call's and the response's numbers. */
+#define RESPONSE "\"response_id\":\"resp_load%1$uR%2$u\""
+#define ITEM     "\"item_id\":\"item_load%1$uR%2$u\""
+#define PLACE    "\"output_index\":0,\"content_index\":0"
+#define ITEM_BODY(status)                                                                          \
+    "{\"id\":\"item_load%1$uR%2$u\",\"object\":\"realtime.item\",\"type\":\"message\","            \
+    "\"status\":\"" status "\",\"role\":\"assistant\",\"content\":[]}"
+
+static const char *const opening[] = {
+    "{\"type\":\"response.created\",\"event_id\":\"event_%1$uR%2$ua\",\"response\":{\"object\":"
+    "\"realtime.response\",\"id\":\"resp_load%1$uR%2$u\",\"status\":\"in_progress\","
+    "\"status_details\":null,\"output\":[],\"usage\":null}}",
+    "{\"type\":\"response.output_item.added\",\"event_id\":\"event_%1$uR%2$ub\"," RESPONSE
+    ",\"output_index\":0,\"item\":" ITEM_BODY("in_progress") "}",
+    "{\"type\":\"response.content_part.added\",\"event_id\":\"event_%1$uR%2$uc\"," RESPONSE "," ITEM
+    "," PLACE ",\"part\":{\"type\":\"audio\",\"transcript\":\"\"}}"};
+
+static const char *const closing[] = {
+    "{\"type\":\"response.output_audio.done\",\"event_id\":\"event_%1$uR%2$ud\"," RESPONSE "," ITEM
+    "," PLACE "}",
+    "{\"type\":\"response.output_audio_transcript.done\",\"event_id\":\"event_%1$uR%2$"
+    "ue\"," RESPONSE "," ITEM "," PLACE ",\"transcript\":\"Two seconds of talk.\"}",
+    "{\"type\":\"response.output_item.done\",\"event_id\":\"event_%1$uR%2$uf\"," RESPONSE
+    ",\"output_index\":0,\"item\":" ITEM_BODY("completed") "}",
+    "{\"type\":\"response.done\",\"event_id\":\"event_%1$uR%2$ug\",\"response\":{\"object\":"
+    "\"realtime.response\",\"id\":\"resp_load%1$uR%2$u\",\"status\":\"completed\","
+    "\"status_details\":null,\"output\":[],\"usage\":{\"total_tokens\":30,\"input_tokens\":10,"
+    "\"output_tokens\":20}}}"};
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+static void say_all(struct load_call *call, const char *const *texts, size_t count)
+{
+    char text[1024];
+    for (size_t i = 0; i < count; i++) {
+        int bytes = snprintf(text, sizeof text, texts[i], call->index, call->response);
+        assert(bytes > 0 && (size_t)bytes < sizeof text);
+        say(call, text, (size_t)bytes);
+    }
+}
+#pragma GCC diagnostic pop
+
+static void say_delta(struct load_call *call, uint64_t now_ns)
+{
+    const struct load *load = call->load;
+    char text[TEXT_MAX];
+    uint64_t number = call->down.sent / LOAD_DELTA_SAMPLES;
+    int bytes = snprintf(text, sizeof text,
+                         "{\"type\":\"response.output_audio.delta\",\"event_id\":"
+                         "\"event_%uD%llu\",\"response_id\":\"resp_load%uR%u\",\"item_id\":"
+                         "\"item_load%uR%u\",\"output_index\":0,\"content_index\":0,\"delta\":\"",
+                         call->index, (unsigned long long)number, call->index, call->response,
+                         call->index, call->response);
+    assert(bytes > 0 && (size_t)bytes + load->delta_tail_bytes <= sizeof text);
+    memcpy(text + bytes, load->delta_tail, load->delta_tail_bytes);
+    call->down_sent_ns[number % LOAD_DELTAS_KEPT] = now_ns;
+    call->down.sent += LOAD_DELTA_SAMPLES;
+    say(call, text, (size_t)bytes + load->delta_tail_bytes);
+}
+
+void load_down_step(struct load_call *call, uint64_t now_ns)
+{
+    if (!call->model || !call->model_ready)
+        return;
+    uint64_t step = (call->turn++ + call->index * 37ull) % (2 * LOAD_TALK_FRAMES);
+    bool talks = step < LOAD_TALK_FRAMES && !call->load->draining;
+    if (talks && !call->responding) {
+        call->responding = true;
+        call->response++;
+        say_all(call, opening, sizeof opening / sizeof opening[0]);
+    } else if (!talks && call->responding) {
+        call->responding = false;
+        say_all(call, closing, sizeof closing / sizeof closing[0]);
+    }
+    if (talks && step % 5 == 0)
+        say_delta(call, now_ns);
+}
+
+/* ---- the carrier's side ---- */
+
+static void queue_mark(struct load_call *call, struct span name)
+{
+    char text[LOAD_MARK_BYTES];
+    if (call->mark_count == LOAD_MARKS_KEPT || !span_copy_text(name, text, sizeof text))
+        return;
+    unsigned last = (call->mark_first + call->mark_count++) % LOAD_MARKS_KEPT;
+    call->marks[last].due_ns = call->play_end_ns;
+    memcpy(call->marks[last].name, text, sizeof text);
+}
+
+void load_down_marks(struct load_call *call, uint64_t now_ns)
+{
+    while (call->mark_count && call->marks[call->mark_first].due_ns <= now_ns && call->carrier) {
+        char text[256];
+        uint8_t frame[sizeof text + PEER_FRAME_HEADER_BYTES];
+        static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
+        int bytes = snprintf(text, sizeof text,
+                             "{\"event\":\"mark\",\"sequenceNumber\":\"%llu\",\"streamSid\":"
+                             "\"%s\",\"mark\":{\"name\":\"%s\"}}",
+                             (unsigned long long)++call->stream.sequence, call->stream.stream_sid,
+                             call->marks[call->mark_first].name);
+        size_t frame_bytes =
+            peer_frame_write(frame, PEER_TEXT, span_from(text, (size_t)bytes), mask);
+        peer_ws_send_prebuilt(call->carrier, span_from(frame, frame_bytes));
+        call->mark_first = (call->mark_first + 1) % LOAD_MARKS_KEPT;
+        call->mark_count--;
+    }
+}
+
+static void take_audio(struct load_call *call, uint64_t samples, unsigned slack)
+{
+    uint64_t now = clock_monotonic_ns();
+    if (call->play_end_ns < now)
+        call->play_end_ns = now;
+    call->play_end_ns += samples * 125000; /* 8 kHz */
+    load_way_arrive(&call->down, samples, LOAD_DELTA_SAMPLES, slack, call->down_sent_ns,
+                    LOAD_DELTAS_KEPT, &call->load->figures.down, &call->load->figures.down_late);
+}
+
+void load_down_receive(struct load_call *call, struct span text)
+{
+    bool pcm = call->load->options.pcm;
+    struct span audio = load_text_after(text, "\"payload\":\"");
+    if (audio.data) {
+        take_audio(call, load_base64_bytes(audio), pcm ? SLACK_SAMPLES : 0);
+        return;
+    }
+    audio = load_text_after(text, "\"delta\":\"");
+    if (audio.data) { /* the floor passes the AI's own message */
+        take_audio(call, load_base64_bytes(audio) / (pcm ? 6 : 1), 0);
+        return;
+    }
+    struct span name = load_text_after(text, "\"name\":\"");
+    if (name.data) {
+        queue_mark(call, name);
+    } else if (memmem(text.data, text.bytes, "\"clear\"", 7)) {
+        call->play_end_ns = 0; /* all marks are due */
+        for (unsigned i = 0; i < call->mark_count; i++)
+            call->marks[(call->mark_first + i) % LOAD_MARKS_KEPT].due_ns = 0;
+    }
+}

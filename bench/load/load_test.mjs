@@ -1,0 +1,177 @@
+// The load generator before it is believed: through the floor, through a small edge written with npm
+// ws, and through one that loses and mixes up frames, which has to be noticed.
+//   node load_test.mjs PATH/floor PATH/bench_load
+import assert from 'node:assert/strict';
+import http from 'node:http';
+import net from 'node:net';
+import { createRequire } from 'node:module';
+import { spawn } from 'node:child_process';
+import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const [floor, load] = process.argv.slice(2);
+const need = createRequire(new URL('../../tests/package.json', import.meta.url));
+const { WebSocketServer, WebSocket } = need('ws');
+const scratch = mkdtempSync(join(tmpdir(), 'load-test-'));
+const calls = 6;
+
+async function freePort() {
+  const server = net.createServer();
+  await new Promise((done) => { server.listen(0, '127.0.0.1', done); });
+  const { port } = server.address();
+  await new Promise((done) => { server.close(done); });
+  return port;
+}
+
+async function measure(aiPort, options) {
+  const json = join(scratch, 'report.json');
+  const child = spawn(load, ['--ai-port', aiPort, '--calls', calls, '--rate', '100', '--warm', '0.5',
+    '--seconds', '3', '--json', json, ...options],
+  { env: { ...process.env, TWILIO_AUTH_TOKEN: 'token-of-a-test' } });
+  let output = '';
+  child.stdout.on('data', (data) => { output += data; });
+  child.stderr.on('data', (data) => { output += data; });
+  const status = await new Promise((done) => { child.on('close', done); });
+  assert.equal(status, 0, output);
+  return JSON.parse(readFileSync(json));
+}
+
+function expectAll(report) {
+  assert.equal(report.failed, 0);
+  assert.equal(report.wrong_frames, 0);
+  // 3 s of 50 frames a second; 100 ms deltas half of the time.
+  assert.ok(report.up.units >= calls * 100 && report.up.units <= calls * 200, `${report.up.units}`);
+  assert.ok(report.down.units >= calls * 5 && report.down.units <= calls * 30);
+  for (const way of [report.up, report.down]) {
+    assert.equal(way.arrived, way.units);
+    assert.equal(way.lost_ms, 0);
+    assert.ok(way.p50_us > 0 && way.p50_us <= way.p99_us && way.p99_us <= way.max_us);
+  }
+}
+
+async function throughFloor(format) {
+  const aiPort = await freePort();
+  const relayPort = await freePort();
+  const relay = spawn(floor, ['--listen', `127.0.0.1:${relayPort}`, '--to', `127.0.0.1:${aiPort}`],
+    { stdio: ['ignore', 'pipe', 'inherit'] });
+  await new Promise((done) => { relay.stdout.once('data', done); });
+  const report = await measure(aiPort, ['--relay', `127.0.0.1:${relayPort}`, '--format', format,
+    '--pid', relay.pid]);
+  relay.kill('SIGTERM');
+  assert.equal(await new Promise((done) => { relay.on('close', done); }), 0);
+  return report;
+}
+
+// A small edge: prepares the AI leg with the webhook, relays pcmu both ways, marks every delta.
+class SmallEdge {
+  constructor(aiPort, spoil = (payload) => payload) {
+    this.aiPort = aiPort;
+    this.spoil = spoil;
+    this.legs = [];
+    this.marks = 0;
+    this.server = http.createServer((request, response) => {
+      const ticket = this.legs.push(this.dialAi()) - 1;
+      response.writeHead(200, { 'content-type': 'text/xml' });
+      response.end(`<Response><Connect><Stream url="wss://voice.example.com/stream/${ticket}"/>`
+        + '</Connect></Response>');
+    });
+    this.sockets = new WebSocketServer({ server: this.server });
+    this.sockets.on('connection', (carrier, request) => this.join(carrier, request));
+  }
+
+  dialAi() {
+    const ai = new WebSocket(`ws://127.0.0.1:${this.aiPort}/v1/realtime?model=load`,
+      { perMessageDeflate: false });
+    ai.on('message', (data) => {
+      const event = JSON.parse(data);
+      if (event.type === 'session.created')
+        ai.send(JSON.stringify({ type: 'session.update', session: { type: 'realtime' } }));
+      else if (event.type === 'response.output_audio.delta') this.down(ai, event.delta);
+    });
+    return ai;
+  }
+
+  down(ai, payload) {
+    const { carrier, streamSid } = ai;
+    this.marks += 1;
+    carrier.send(JSON.stringify({ event: 'media', streamSid, media: { payload } }));
+    carrier.send(JSON.stringify({ event: 'mark', streamSid, mark: { name: `m${this.marks}` } }));
+  }
+
+  join(carrier, request) {
+    const ai = this.legs[Number(request.url.split('/').at(-1))];
+    ai.carrier = carrier;
+    ai.echoes = 0;
+    carrier.on('message', (data) => {
+      const message = JSON.parse(data);
+      if (message.event === 'start') ai.streamSid = message.streamSid;
+      if (message.event === 'mark') this.echoed = (this.echoed ?? 0) + 1;
+      if (message.event !== 'media') return;
+      const audio = this.spoil(message.media.payload, Number(message.media.chunk), request.url);
+      if (audio) ai.send(`{"type":"input_audio_buffer.append","audio":"${audio}"}`);
+    });
+    carrier.on('close', () => ai.close());
+  }
+
+  async open() {
+    await new Promise((done) => { this.server.listen(0, '127.0.0.1', done); });
+    return this.server.address().port;
+  }
+}
+
+async function throughSmallEdge(spoil) {
+  const aiPort = await freePort();
+  const edge = new SmallEdge(aiPort, spoil);
+  const port = await edge.open();
+  const report = await measure(aiPort, ['--edge', '--', '--webhook',
+    `http://127.0.0.1:${port}/api/twilio/incoming-call`, '--public-url', 'https://voice.example.com']);
+  edge.server.closeAllConnections();
+  edge.server.close();
+  return { report, edge };
+}
+
+const tests = {
+  async 'the floor passes everything, pcmu'() {
+    const report = await throughFloor('pcmu');
+    expectAll(report);
+    assert.ok(report.relay.cpu_us_per_call_second > 0);
+  },
+  async 'the floor passes everything, pcm'() {
+    expectAll(await throughFloor('pcm'));
+  },
+  async 'a small edge passes everything, and marks come back'() {
+    const { report, edge } = await throughSmallEdge();
+    expectAll(report);
+    assert.ok(edge.echoed > calls * 10 && edge.echoed <= edge.marks);
+  },
+  async 'a lost frame is missed'() {
+    const { report } = await throughSmallEdge((payload, chunk, url) =>
+      (chunk === 60 && url.endsWith('/2') ? null : payload));
+    assert.equal(report.up.lost_ms, 20);
+    assert.equal(report.wrong_frames, 1);
+    assert.equal(report.down.lost_ms, 0);
+  },
+  async 'a frame in the wrong call is noticed'() {
+    let kept = '';
+    const { report } = await throughSmallEdge((payload, chunk, url) => {
+      if (chunk === 60 && url.endsWith('/1')) kept = payload;
+      return chunk === 70 && url.endsWith('/3') ? kept : payload;
+    });
+    assert.ok(report.wrong_frames >= 1);
+    assert.equal(report.up.lost_ms, 0);
+  },
+};
+
+let failed = 0;
+for (const [name, test] of Object.entries(tests)) {
+  try {
+    await test();
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name}\n${error.stack}`);
+  }
+}
+rmSync(scratch, { recursive: true });
+process.exit(failed ? 1 : 0);
