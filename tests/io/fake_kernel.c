@@ -1,0 +1,402 @@
+#include "tests/io/fake_kernel.h"
+
+#include "common/clock.h"
+#include "common/panic.h"
+#include "edge/io/poison.h"
+#include "edge/io/ring_kernel.h"
+#include "edge/io/tls.h"
+#include "edge/limits.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define OPS_MAX     256
+#define SOCKETS_MAX 64
+#define FD_BASE     100
+#define SENT_MAX    2048
+
+struct fake_op {
+    bool active;
+    struct io_uring_sqe sqe;
+};
+
+struct fake_socket {
+    bool open, listens, finished;
+    char sent[SENT_MAX]; /* what it said first: a client's upgrade request */
+    size_t sent_bytes;
+};
+
+static struct {
+    struct span script;
+    uint64_t now_ns;
+    struct fake_op ops[OPS_MAX];
+    struct fake_socket sockets[SOCKETS_MAX];
+    struct io_uring_sqe *sqes;
+    struct io_uring_cqe *cqes;
+    unsigned sq_head, sq_tail, cq_head, cq_tail, overflow;
+    uint16_t buffer_head;
+} world;
+
+/* ---- the string ---- */
+
+static uint8_t next_byte(void)
+{
+    if (world.script.bytes == 0)
+        return 0;
+    uint8_t byte = world.script.data[0];
+    world.script.data++;
+    world.script.bytes--;
+    return byte;
+}
+
+void fake_kernel_begin(struct span script)
+{
+    assert(fake_kernel_open_count() == 0);
+    memset(&world, 0, sizeof world);
+    world.script = script;
+    world.now_ns = 1000000000u;
+}
+
+bool fake_kernel_over(void)
+{
+    return world.script.bytes == 0;
+}
+
+unsigned fake_kernel_dice(unsigned sides)
+{
+    return next_byte() % sides;
+}
+
+unsigned fake_kernel_open_count(void)
+{
+    unsigned count = 0;
+    for (size_t i = 0; i < SOCKETS_MAX; i++)
+        count += world.sockets[i].open;
+    return count;
+}
+
+/* ---- the clock ---- */
+
+uint64_t clock_monotonic_ns(void)
+{
+    return world.now_ns;
+}
+
+int64_t clock_wall_ms(void)
+{
+    return (int64_t)(world.now_ns / 1000000);
+}
+
+/* ---- sockets and ops ---- */
+
+static struct fake_socket *socket_of(int fd)
+{
+    assert(fd >= FD_BASE && fd < FD_BASE + SOCKETS_MAX);
+    struct fake_socket *socket = &world.sockets[fd - FD_BASE];
+    assert(socket->open);
+    return socket;
+}
+
+static int open_socket(bool listens)
+{
+    for (int i = 0; i < SOCKETS_MAX; i++)
+        if (!world.sockets[i].open) {
+            world.sockets[i] = (struct fake_socket){.open = true, .listens = listens};
+            return FD_BASE + i;
+        }
+    return -EMFILE;
+}
+
+static struct fake_op *find_op(int fd, uint8_t opcode)
+{
+    for (size_t i = 0; i < OPS_MAX; i++)
+        if (world.ops[i].active && world.ops[i].sqe.fd == fd && world.ops[i].sqe.opcode == opcode)
+            return &world.ops[i];
+    return NULL;
+}
+
+static void answer(struct ring *ring, uint64_t user_data, int result, uint32_t flags)
+{
+    assert(world.cq_tail - world.cq_head < ring->uring.cq.ring_entries);
+    world.cqes[world.cq_tail++ & ring->uring.cq.ring_mask] =
+        (struct io_uring_cqe){.user_data = user_data, .res = result, .flags = flags};
+}
+
+static void complete(struct ring *ring, struct fake_op *op, int result)
+{
+    op->active = false;
+    answer(ring, op->sqe.user_data, result, 0);
+}
+
+static void start(const struct io_uring_sqe *sqe)
+{
+    socket_of(sqe->fd);
+    assert(!find_op(sqe->fd, sqe->opcode)); /* the ledger allows one of a kind */
+    for (size_t i = 0; i < OPS_MAX; i++)
+        if (!world.ops[i].active) {
+            world.ops[i] = (struct fake_op){.active = true, .sqe = *sqe};
+            return;
+        }
+    assert(!"room for an op");
+}
+
+static int take_send(struct fake_op *op, size_t bytes)
+{
+    struct fake_socket *socket = socket_of(op->sqe.fd);
+    const char *data = (const char *)(uintptr_t)op->sqe.addr;
+    assert(bytes > 0 && bytes <= op->sqe.len && !socket->finished);
+    size_t room = SENT_MAX - 1 - socket->sent_bytes;
+    size_t kept = bytes < room ? bytes : room;
+    memcpy(socket->sent + socket->sent_bytes, data, kept); /* and the sanitizer looks at it */
+    socket->sent_bytes += kept;
+    return (int)bytes;
+}
+
+/* Ops come back one by one; a send may still have got through. */
+static void cancel(struct ring *ring, const struct io_uring_sqe *sqe)
+{
+    int count = 0;
+    bool first = fake_kernel_dice(2), raced = fake_kernel_dice(2);
+    if (first)
+        answer(ring, sqe->user_data, 1, 0);
+    for (size_t i = 0; i < OPS_MAX; i++) {
+        struct fake_op *op = &world.ops[i];
+        if (!op->active || op->sqe.fd != sqe->fd)
+            continue;
+        count++;
+        if (op->sqe.opcode == IORING_OP_SEND && raced)
+            complete(ring, op, take_send(op, op->sqe.len));
+        else
+            complete(ring, op, -ECANCELED);
+    }
+    if (!first)
+        answer(ring, sqe->user_data, count ? count : -ENOENT, 0);
+}
+
+static void close_socket(struct ring *ring, const struct io_uring_sqe *sqe)
+{
+    for (size_t i = 0; i < OPS_MAX; i++)
+        assert(!world.ops[i].active || world.ops[i].sqe.fd != sqe->fd);
+    socket_of(sqe->fd)->open = false;
+    answer(ring, sqe->user_data, 0, 0);
+}
+
+static void take_submissions(struct ring *ring)
+{
+    struct io_uring_sq *queue = &ring->uring.sq;
+    for (; world.sq_head != queue->sqe_tail; world.sq_head++) {
+        const struct io_uring_sqe *sqe = &world.sqes[world.sq_head & queue->ring_mask];
+        if (sqe->opcode == IORING_OP_CLOSE)
+            close_socket(ring, sqe);
+        else if (sqe->opcode == IORING_OP_ASYNC_CANCEL)
+            cancel(ring, sqe);
+        else
+            start(sqe);
+    }
+}
+
+/* ---- what happens ---- */
+
+/* Bytes for a receive; no buffer free: it ends, and stays silent until it is armed again. */
+static void deliver(struct ring *ring, struct fake_op *op, const void *data, size_t bytes)
+{
+    struct io_uring_buf_ring *buffers = ring->buffer_ring;
+    if (world.buffer_head == buffers->tail) {
+        complete(ring, op, -ENOBUFS);
+        return;
+    }
+    struct io_uring_buf *buffer = &buffers->bufs[world.buffer_head++ & (ring->buffers_count - 1)];
+    assert(bytes > 0 && bytes <= buffer->len);
+    unpoison((void *)(uintptr_t)buffer->addr, bytes);
+    memcpy((void *)(uintptr_t)buffer->addr, data, bytes);
+    bool more = fake_kernel_dice(8) != 7; /* a multishot may end for reasons of its own */
+    uint32_t flags = IORING_CQE_F_BUFFER | (uint32_t)buffer->bid << IORING_CQE_BUFFER_SHIFT |
+                     (more ? IORING_CQE_F_MORE : 0);
+    op->active = more;
+    answer(ring, op->sqe.user_data, (int)bytes, flags);
+}
+
+static void deliver_script(struct ring *ring, struct fake_op *op)
+{
+    size_t bytes = next_byte() + 1u;
+    bytes = bytes < world.script.bytes ? bytes : world.script.bytes;
+    if (bytes == 0)
+        return;
+    const uint8_t *data = world.script.data;
+    world.script.data += bytes;
+    world.script.bytes -= bytes;
+    deliver(ring, op, data, bytes);
+}
+
+/* The one answer to an upgrade that a client accepts. */
+static void deliver_accept(struct ring *ring, struct fake_op *op)
+{
+    char head[256], accept[29];
+    struct fake_socket *socket = socket_of(op->sqe.fd);
+    char *key = strstr(socket->sent, "Sec-WebSocket-Key: ");
+    if (!key || strlen(key) < 19 + 24)
+        return;
+    tls_websocket_accept(span_from(key + 19, 24), accept);
+    int bytes = snprintf(head, sizeof head,
+                         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                         "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
+                         accept);
+    deliver(ring, op, head, (size_t)bytes);
+}
+
+static void accept_one(struct ring *ring, struct fake_op *op)
+{
+    int fd = open_socket(false);
+    bool more = fd >= 0 && fake_kernel_dice(8) != 7;
+    op->active = more;
+    answer(ring, op->sqe.user_data, fd, more ? IORING_CQE_F_MORE : 0);
+}
+
+/* One thing, at the socket that the string names. */
+static void happen(struct ring *ring)
+{
+    static const int ends[] = {0, -ECONNRESET, -ETIMEDOUT, -ENOBUFS};
+    unsigned what = fake_kernel_dice(10);
+    int fd = FD_BASE + (int)fake_kernel_dice(16);
+    struct fake_op *receive = find_op(fd, IORING_OP_RECV), *send = find_op(fd, IORING_OP_SEND);
+    struct fake_op *connect = find_op(fd, IORING_OP_CONNECT);
+    struct fake_op *accept = find_op(fd, IORING_OP_ACCEPT);
+    if (what == 0 && accept)
+        accept_one(ring, accept);
+    else if (what <= 3 && receive)
+        deliver_script(ring, receive);
+    else if (what == 4 && receive)
+        deliver_accept(ring, receive);
+    else if (what == 5 && receive)
+        complete(ring, receive, ends[fake_kernel_dice(4)]);
+    else if (what == 6 && send)
+        complete(ring, send, take_send(send, 1 + fake_kernel_dice(256) % send->sqe.len));
+    else if (what == 7 && send)
+        complete(ring, send, -EPIPE);
+    else if (what == 8 && connect)
+        complete(ring, connect, fake_kernel_dice(4) ? 0 : -ECONNREFUSED);
+    else if (what == 9)
+        world.now_ns += (uint64_t)fake_kernel_dice(256) * fake_kernel_dice(256) * 1000000u;
+    else if (send)
+        complete(ring, send, take_send(send, send->sqe.len));
+}
+
+/* The string is used up: whatever waits is let go. */
+static void wind_down(struct ring *ring)
+{
+    for (size_t i = 0; i < OPS_MAX; i++) {
+        struct fake_op *op = &world.ops[i];
+        if (!op->active)
+            continue;
+        if (op->sqe.opcode == IORING_OP_SEND)
+            complete(ring, op, take_send(op, op->sqe.len));
+        else if (op->sqe.opcode == IORING_OP_RECV)
+            complete(ring, op, 0);
+        else if (op->sqe.opcode == IORING_OP_CONNECT)
+            complete(ring, op, -ECONNREFUSED);
+    }
+    world.now_ns += 5000000u;
+}
+
+/* ---- ring_kernel.h ---- */
+
+static unsigned power_of_two(unsigned least)
+{
+    unsigned power = 1;
+    while (power < least)
+        power *= 2;
+    return power;
+}
+
+static void lay_out(struct io_uring *uring, unsigned entries, unsigned answers)
+{
+    memset(uring, 0, sizeof *uring);
+    uring->sq.khead = &world.sq_head;
+    uring->sq.ktail = &world.sq_tail;
+    uring->sq.sqes = world.sqes;
+    uring->sq.ring_entries = entries;
+    uring->sq.ring_mask = entries - 1;
+    uring->cq.khead = &world.cq_head;
+    uring->cq.ktail = &world.cq_tail;
+    uring->cq.koverflow = &world.overflow;
+    uring->cq.cqes = world.cqes;
+    uring->cq.ring_entries = answers;
+    uring->cq.ring_mask = answers - 1;
+}
+
+bool ring_kernel_open(struct ring *ring, const struct ring_config *config, char *error, size_t room)
+{
+    unsigned entries = power_of_two(config->entries), answers = power_of_two(config->answers);
+    world.sqes = calloc(entries, sizeof *world.sqes);
+    world.cqes = calloc(answers, sizeof *world.cqes);
+    ring->buffer_ring = calloc(config->buffers, sizeof(struct io_uring_buf));
+    ring->buffers = calloc(config->buffers, RECEIVE_BUFFER_BYTES);
+    if (!world.sqes || !world.cqes || !ring->buffer_ring || !ring->buffers) {
+        snprintf(error, room, "no memory for a fake kernel");
+        return false;
+    }
+    lay_out(&ring->uring, entries, answers);
+    return true;
+}
+
+void ring_kernel_close(struct ring *ring)
+{
+    for (size_t i = 0; i < OPS_MAX; i++)
+        assert(!world.ops[i].active);
+    free(world.sqes);
+    free(world.cqes);
+    free(ring->buffer_ring);
+    free(ring->buffers);
+}
+
+void ring_kernel_submit(struct ring *ring)
+{
+    take_submissions(ring);
+}
+
+void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
+{
+    take_submissions(ring);
+    if (world.script.bytes == 0) {
+        wind_down(ring);
+        return;
+    }
+    for (unsigned left = 1 + fake_kernel_dice(4); left; left--)
+        happen(ring);
+    if (world.cq_head == world.cq_tail) /* nothing came: the wait ran out */
+        world.now_ns += wait_ns;
+}
+
+int ring_kernel_listen(const struct sockaddr *address, socklen_t address_bytes, uint16_t *port)
+{
+    (void)address, (void)address_bytes;
+    *port = 1;
+    return open_socket(true);
+}
+
+int ring_kernel_socket(int family)
+{
+    (void)family;
+    return open_socket(false);
+}
+
+void ring_kernel_finish(int fd)
+{
+    struct fake_socket *socket = socket_of(fd);
+    assert(!socket->finished && !find_op(fd, IORING_OP_SEND));
+    socket->finished = true;
+}
+
+bool ring_kernel_peer(int fd, struct sockaddr_storage *address)
+{
+    socket_of(fd);
+    *(struct sockaddr_in *)address = (struct sockaddr_in){.sin_family = AF_INET};
+    return true;
+}
+
+void ring_kernel_close_fd(int fd)
+{
+    socket_of(fd)->open = false;
+}
