@@ -424,8 +424,6 @@ static bool may_mend(struct db *db, enum db_result verdict, unsigned *tries)
         return strncmp(db->sqlstate, "40", 2) == 0;
     if (verdict != DB_AWAY)
         return false;
-    if (met_server)
-        return true;
     if (db->next_try_ns > db->away_since_ns + db->config.patience_ms * UINT64_C(1000000))
         return false;
     sleep_until(db->next_try_ns);

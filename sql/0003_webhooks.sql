@@ -59,7 +59,7 @@ BEGIN
         FROM call_events WHERE conversation_id = conversation
     ) AS e
     WHERE call_status_rank(e.said) IS NOT NULL
-    ORDER BY call_status_rank(e.said) DESC, e.by_carrier DESC,
+    ORDER BY call_status_rank(e.said) DESC,
              CASE WHEN e.by_carrier THEN coalesce(e.seq, -1) END DESC NULLS LAST,
              array_position(ARRAY['completed', 'busy', 'no-answer', 'failed', 'canceled'], e.said),
              e.at
