@@ -88,9 +88,12 @@ void link_peer_begin(struct link_peer *peer)
     put_frame(peer, LINK_HELLO, LINK_VERSION, span_from(json, (size_t)bytes), 0);
 }
 
-/* Gives the request's answer to who asked, and ends the request. */
+/* Gives the request's answer to who asked, and ends the request. The figures first: who has the
+ * answer finds its room free. */
 static void answer(struct link_peer *peer, struct link_request *request)
 {
+    if (request->json)
+        FIGURE_SUB(&peer->figures, requests_bytes, request->json_bytes + request->body_bytes);
     if (request->core == LINK_SCRAPE_CORE) {
         FIGURE_SUB(&peer->figures, requests_waiting, 1);
         link_scrape_answer(&peer->scrape, request->id, (struct span){NULL, 0});
@@ -100,8 +103,6 @@ static void answer(struct link_peer *peer, struct link_request *request)
         request->answer = NULL; /* the letter's now */
         link_post_answer(&peer->post, request->core, letter);
     }
-    if (request->json)
-        FIGURE_SUB(&peer->figures, requests_bytes, request->json_bytes + request->body_bytes);
     link_request_free(request);
 }
 

@@ -4,7 +4,9 @@
 #include "tests/report/check.h"
 #include "tests/report/link_control.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,6 +87,69 @@ static void hears_a_refusal(void **state)
             "too many edges");
 }
 
+/* A response that comes before its request was sent answers nothing. */
+static void believes_no_answer_before_the_question(void **state)
+{
+    struct alone *alone = *state;
+    const char *json = "{\"kind\":\"http\"}";
+    control_listen(&alone->control);
+    link_line_turn(&alone->line, 5000);
+    control_meet(&alone->control); /* the hello was sent in the first turn */
+    struct link_request *request = link_request_make(strdup(json), strlen(json), nothing);
+    assert_non_null(request);
+    request->id = 9;
+    request->deadline_ms = 100000;
+    FIGURE_ADD(&alone->peer->figures, requests_waiting, 1);
+    FIGURE_ADD(&alone->peer->figures, requests_bytes, strlen(json));
+    link_requests_add(&alone->peer->requests, request);
+    control_send(&alone->control, LINK_RESPONSE, request->number, "{\"status\":200}", nothing);
+    link_line_turn(&alone->line, 5001); /* takes hello and response, then sends the request */
+    assert_int_equal(0, mail_waiting(alone->inbox));
+    assert_int_equal(1, alone->peer->figures.skipped_response);
+    control_read(&alone->control, LINK_REQUEST);
+    control_send(&alone->control, LINK_RESPONSE, alone->control.frame.id, "{\"status\":200}",
+                 nothing);
+    link_line_turn(&alone->line, 5002);
+    struct letter letter = inbox_take(alone->inbox);
+    assert_int_equal(9, letter.id);
+    link_letter_free(letter);
+}
+
+static void expect_no_key(const struct alone *alone)
+{
+    assert_null(memmem(alone->peer->in, sizeof alone->peer->in, "sk-test-1", 9));
+}
+
+/* Orders carry keys of AIs: what was read of one, whole or half, does not stay in memory. */
+static void wipes_what_it_read(void **state)
+{
+    struct alone *alone = *state;
+    char *plan = plan_json(0, NULL, NULL), *order;
+    control_listen(&alone->control);
+    link_line_turn(&alone->line, 5000);
+    control_meet(&alone->control);
+    assert_true(asprintf(&order, "{\"kind\":\"prepare\",\"plan\":%s}", plan) > 0);
+    control_send(&alone->control, LINK_ORDER, 1, order, nothing);
+    link_line_turn(&alone->line, 5001);
+    control_read(&alone->control, LINK_RESULT);
+    expect_no_key(alone);
+    struct letter letter = inbox_take(alone->inbox);
+    assert_string_equal("sk-test-1", ((struct plan *)letter.content)->ai.key);
+    link_letter_free(letter);
+    uint8_t header[LINK_HEADER_BYTES];
+    link_encode_header(header, LINK_ORDER, 2, strlen(order) + 1, 0); /* and one byte is missing */
+    control_send_bytes(&alone->control, span_from(header, sizeof header));
+    control_send_bytes(&alone->control, span_of(order));
+    link_line_turn(&alone->line, 5002);
+    assert_non_null(memmem(alone->peer->in, sizeof alone->peer->in, "sk-test-1", 9));
+    control_drop(&alone->control);
+    link_line_turn(&alone->line, 5003);
+    assert_int_equal(-1, alone->line.socket);
+    expect_no_key(alone);
+    free(order);
+    free(plan);
+}
+
 static void does_not_wait_for_hello_for_ever(void **state)
 {
     struct alone *alone = *state;
@@ -151,6 +216,8 @@ int main(void)
         alone(tries_again_at_growing_distance),
         alone(refuses_another_version),
         alone(hears_a_refusal),
+        alone(believes_no_answer_before_the_question),
+        alone(wipes_what_it_read),
         alone(does_not_wait_for_hello_for_ever),
         alone(refuses_another_users_socket),
         cmocka_unit_test(refuses_impossible_paths),

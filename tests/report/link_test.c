@@ -261,7 +261,7 @@ static void answers_late_ones_itself(void **state)
     assert_true(ask(scene, 0, 1, "", LONG_MS)); /* its neighbour is not touched */
     control_read(&scene->control, LINK_REQUEST);
     uint64_t patient = scene->control.frame.id;
-    assert_true(ask(scene, 0, 2, "", 30));
+    assert_true(ask(scene, 0, 2, "", 1000));
     control_read(&scene->control, LINK_REQUEST);
     uint64_t late = scene->control.frame.id;
     expect_nothing(scene, 0, 2);
