@@ -61,7 +61,7 @@ static void test_base64(void **state)
                                              {"fooba", "Zm9vYmE="},
                                              {"foobar", "Zm9vYmFy"}}; /* RFC 4648 section 10 */
     static const char *const wrong[] = {
-        "Zg=", "Zg", "Zh==", "Zm9=", "Zg==Zg==", "Z===", "Zm 8", "Zm-_", "====", "Zm8=\n"};
+        "Zg=", "Zg", "Zh==", "Zm9=", "Zg==Zg==", "Zm+=", "Z===", "Zm 8", "Zm-_", "====", "Zm8=\n"};
     uint8_t data[64];
     char text[64];
     size_t bytes;
