@@ -183,7 +183,7 @@ async function speechTurn(ai) {
   const added = await client.until('conversation.item.added');
   assert.deepEqual([added.item.id, added.item.role, added.item.content[0].type], [started.item_id, 'user', 'input_audio']);
   const answer = await client.answer();
-  assert.equal(answer.text, 'You said: I would like a boiler.. What else can I do for you?');
+  assert.equal(answer.text, 'You said: I would like a boiler. What else can I do for you?');
   const heard = [...answer.events, ...client.events].find((e) => e.type === 'conversation.item.input_audio_transcription.completed');
   assert.equal(heard.transcript, 'I would like a boiler.');
   assert.equal(heard.item_id, started.item_id);

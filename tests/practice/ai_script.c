@@ -164,8 +164,12 @@ static char *fill_in(const char *text, const char *heard)
     size_t room = strlen(text) + strlen(heard) + 1;
     char *result = malloc(room);
     assert(result);
+    size_t heard_bytes = strlen(heard);
+    if (mark && mark[7] == '.' && heard_bytes && strchr(".!?", heard[heard_bytes - 1]))
+        heard_bytes--; /* one full stop is enough */
     if (mark)
-        snprintf(result, room, "%.*s%s%s", (int)(mark - text), text, heard, mark + 7);
+        snprintf(result, room, "%.*s%.*s%s", (int)(mark - text), text, (int)heard_bytes, heard,
+                 mark + 7);
     else
         snprintf(result, room, "%s", text);
     return result;
