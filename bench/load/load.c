@@ -349,7 +349,7 @@ static bool set_up(struct load *load)
     if (options->cpu >= 0 && sched_setaffinity(0, sizeof set, &set) != 0)
         fprintf(stderr, "load: cannot be pinned to processor %d\n", options->cpu);
     load->loop = peer_loop_open();
-    load->tls = peer_tls_client(options->carrier.insecure ? NULL : options->carrier.ca_file);
+    load->tls = peer_tls_client(options->carrier.ca_file);
     load->calls = calloc(options->calls, sizeof *load->calls);
     if (options->cert && options->key)
         load->server_tls = peer_tls_server(options->cert, options->key);

@@ -3,9 +3,10 @@
 //   node load_test.mjs PATH/floor PATH/bench_load
 import assert from 'node:assert/strict';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import { createRequire } from 'node:module';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -65,24 +66,24 @@ async function throughFloor(format) {
 
 // A small edge: prepares the AI leg with the webhook, relays pcmu both ways, marks every delta.
 class SmallEdge {
-  constructor(aiPort, spoil = (payload) => payload) {
-    this.aiPort = aiPort;
+  constructor(aiPort, spoil, secret) {
+    this.aiUrl = `${secret ? 'wss' : 'ws'}://127.0.0.1:${aiPort}/v1/realtime?model=load`;
     this.spoil = spoil;
     this.legs = [];
     this.marks = 0;
-    this.server = http.createServer((request, response) => {
+    const answer = (request, response) => {
       const ticket = this.legs.push(this.dialAi()) - 1;
       response.writeHead(200, { 'content-type': 'text/xml' });
       response.end(`<Response><Connect><Stream url="wss://voice.example.com/stream/${ticket}"/>`
         + '</Connect></Response>');
-    });
+    };
+    this.server = secret ? https.createServer(secret, answer) : http.createServer(answer);
     this.sockets = new WebSocketServer({ server: this.server });
     this.sockets.on('connection', (carrier, request) => this.join(carrier, request));
   }
 
   dialAi() {
-    const ai = new WebSocket(`ws://127.0.0.1:${this.aiPort}/v1/realtime?model=load`,
-      { perMessageDeflate: false });
+    const ai = new WebSocket(this.aiUrl, { perMessageDeflate: false, rejectUnauthorized: false });
     ai.on('message', (data) => {
       const event = JSON.parse(data);
       if (event.type === 'session.created')
@@ -120,12 +121,20 @@ class SmallEdge {
   }
 }
 
-async function throughSmallEdge(spoil) {
+async function throughSmallEdge({ spoil = (payload) => payload, tls = false } = {}) {
   const aiPort = await freePort();
-  const edge = new SmallEdge(aiPort, spoil);
+  const cert = join(scratch, 'cert.pem');
+  const key = join(scratch, 'key.pem');
+  if (tls)
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+      '-nodes', '-subj', '/CN=localhost', '-days', '1', '-out', cert, '-keyout', key],
+    { stdio: 'ignore' });
+  const secret = tls ? { cert: readFileSync(cert), key: readFileSync(key) } : null;
+  const edge = new SmallEdge(aiPort, spoil, secret);
   const port = await edge.open();
-  const report = await measure(aiPort, ['--edge', '--', '--webhook',
-    `http://127.0.0.1:${port}/api/twilio/incoming-call`, '--public-url', 'https://voice.example.com']);
+  const report = await measure(aiPort, [...(tls ? ['--cert', cert, '--key', key] : []), '--edge', '--',
+    '--webhook', `${tls ? 'https' : 'http'}://127.0.0.1:${port}/api/twilio/incoming-call`,
+    '--public-url', 'https://voice.example.com']);
   edge.server.closeAllConnections();
   edge.server.close();
   return { report, edge };
@@ -145,18 +154,26 @@ const tests = {
     expectAll(report);
     assert.ok(edge.echoed > calls * 10 && edge.echoed <= edge.marks);
   },
+  async 'the same with TLS on both legs'() {
+    const { report, edge } = await throughSmallEdge({ tls: true });
+    expectAll(report);
+    assert.ok(edge.echoed > 0);
+  },
   async 'a lost frame is missed'() {
-    const { report } = await throughSmallEdge((payload, chunk, url) =>
-      (chunk === 60 && url.endsWith('/2') ? null : payload));
+    const { report } = await throughSmallEdge({
+      spoil: (payload, chunk, url) => (chunk === 60 && url.endsWith('/2') ? null : payload),
+    });
     assert.equal(report.up.lost_ms, 20);
     assert.equal(report.wrong_frames, 1);
     assert.equal(report.down.lost_ms, 0);
   },
   async 'a frame in the wrong call is noticed'() {
     let kept = '';
-    const { report } = await throughSmallEdge((payload, chunk, url) => {
-      if (chunk === 60 && url.endsWith('/1')) kept = payload;
-      return chunk === 70 && url.endsWith('/3') ? kept : payload;
+    const { report } = await throughSmallEdge({
+      spoil(payload, chunk, url) {
+        if (chunk === 60 && url.endsWith('/1')) kept = payload;
+        return chunk === 70 && url.endsWith('/3') ? kept : payload;
+      },
     });
     assert.ok(report.wrong_frames >= 1);
     assert.equal(report.up.lost_ms, 0);

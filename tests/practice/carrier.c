@@ -153,7 +153,7 @@ static int run(struct program *program)
     carrier->options = &program->options;
     carrier->done = call_done;
     carrier->loop = peer_loop_open();
-    carrier->tls = peer_tls_client(program->options.insecure ? NULL : program->options.ca_file);
+    carrier->tls = peer_tls_client(program->options.ca_file);
     program->calls = calloc(program->options.calls, sizeof *program->calls);
     if (!carrier->loop || !carrier->tls || !program->calls) {
         fprintf(stderr, "practice-carrier: cannot set up\n");

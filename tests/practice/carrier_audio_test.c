@@ -30,6 +30,7 @@ static void mulaw_has_the_values_of_the_standard(void **state)
     assert_int_equal(carrier_audio_encode(-1), 0x7f);
     assert_int_equal(carrier_audio_encode(3), 0xff);
     assert_int_equal(carrier_audio_encode(4), 0xfe);
+    assert_int_equal(carrier_audio_encode(-4), 0x7f); /* ones' complement: not the mirror of 4 */
     assert_int_equal(carrier_audio_encode(-5), 0x7e);
     assert_int_equal(carrier_audio_encode(32767), 0x80);
     assert_int_equal(carrier_audio_encode(-32768), 0x00);

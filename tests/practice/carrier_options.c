@@ -38,8 +38,7 @@
     X(AI_HINT_MATCH, "ai-hint-match", "TEXT",                                                      \
       "only for AI sessions with this in their instructions")                                      \
     X(VOICE, "voice", "NAME", "an espeak-ng voice (en-us)")                                        \
-    X(CA, "ca", "FILE", "verify TLS against this")                                                 \
-    X(INSECURE, "insecure", NULL, "do not verify TLS")                                             \
+    X(CA, "ca", "FILE", "verify TLS against this; without it TLS is not verified")                 \
     X(SLASH, "handshake-slash", NULL, "sign the stream's URL with a / at its end")                 \
     X(MISBEHAVE, "misbehave", "NAME", "see below; repeatable")                                     \
     X(SEED, "seed", "N", "for what is left to chance (1)")                                         \
@@ -245,9 +244,6 @@ static int read_option(struct carrier_options *options, enum choice option, cons
         return add_misdeed(options, text);
     case OPTION_NO_STATUS:
         options->status = false;
-        return -1;
-    case OPTION_INSECURE:
-        options->insecure = true;
         return -1;
     case OPTION_SLASH:
         options->handshake_slash = true;

@@ -26,7 +26,6 @@ struct carrier_options {
     const char *from, *to;
     const char *voice;
     const char *ca_file;
-    bool insecure;
     const char *ai_hint;       /* NULL, or the practice AI's base URL */
     const char *ai_hint_match; /* NULL, or a piece of the session's instructions */
     struct carrier_script script;
