@@ -216,7 +216,9 @@ async function interruption(ai) {
   await client.refused({ type: 'response.create' }, 'conversation_already_has_active_response');
   const first = await client.until('response.output_audio.delta');
   for (let i = 0; i < 2; i++) await client.until('response.output_audio.delta');
-  await post(ai, '/practice/expect', { text: 'Stop, goodbye.' });
+  await post(ai, '/practice/expect', { texts: ['Stop, goodbye.'] });
+  assert.equal((await post(ai, '/practice/expect', { texts: [1] })).status, 400);
+  assert.equal((await post(ai, '/practice/expect', {})).status, 400);
   client.append(speech('Stop! Stop! I have a question.'));
   await client.until('input_audio_buffer.speech_started');
   const late = client.passed.filter((e) => e.type === 'response.output_audio.delta').length;

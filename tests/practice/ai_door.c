@@ -92,8 +92,8 @@ static bool add_expectation(struct ai *ai, const json_t *text, const json_t *bod
 static void expect(struct ai *ai, struct peer_conn *conn, const json_t *body)
 {
     const json_t *texts = json_object_get(body, "texts");
-    bool fine = texts ? json_is_array(texts)
-                      : add_expectation(ai, json_object_get(body, "text"), body);
+    bool fine =
+        texts ? json_is_array(texts) : add_expectation(ai, json_object_get(body, "text"), body);
     for (size_t i = 0; fine && i < json_array_size(texts); i++)
         fine = add_expectation(ai, json_array_get(texts, i), body);
     if (fine)
