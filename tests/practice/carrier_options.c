@@ -38,7 +38,7 @@
     X(AI_HINT_MATCH, "ai-hint-match", "TEXT",                                                      \
       "only for AI sessions with this in their instructions")                                      \
     X(VOICE, "voice", "NAME", "an espeak-ng voice (en-us)")                                        \
-    X(CA, "ca", "FILE", "verify TLS against this; without it TLS is not verified")                 \
+    X(CA, "ca", "FILE", "verify TLS against this (otherwise it is not verified)")                  \
     X(SLASH, "handshake-slash", NULL, "sign the stream's URL with a / at its end")                 \
     X(MISBEHAVE, "misbehave", "NAME", "see below; repeatable")                                     \
     X(SEED, "seed", "N", "for what is left to chance (1)")                                         \
