@@ -1,71 +1,25 @@
-/* The link against a control that we play: hello, requests, orders, and a control gone mad. */
+/* Requests over the link: each is answered once, whatever control does. */
 #include "common/log.h"
 #include "tests/report/check.h"
-#include "tests/report/link_control.h"
+#include "tests/report/link_scene.h"
 
 #include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CORES   3
 #define LONG_MS 600000 /* longer than any test may take: such a deadline is never why it passes */
-
-struct scene {
-    struct control control;
-    struct mail *inboxes[CORES];
-    struct link *link;
-};
 
 static const struct span nothing = {NULL, 0};
 
-static int begin_with(void **state, size_t letters, bool met)
-{
-    struct scene *scene = calloc(1, sizeof *scene);
-    control_open(&scene->control);
-    control_listen(&scene->control);
-    scene->link = link_to(&scene->control, scene->inboxes, CORES, letters, 0);
-    if (met) {
-        control_meet(&scene->control);
-        control_sync(&scene->control);
-    }
-    *state = scene;
-    return 0;
-}
-
-static int begin(void **state)
-{
-    return begin_with(state, 16384, true);
-}
-
-static int begin_unmet(void **state)
-{
-    return begin_with(state, 16384, false);
-}
-
-static int begin_tight(void **state)
-{
-    return begin_with(state, 4, true);
-}
-
-static int end(void **state)
-{
-    struct scene *scene = *state;
-    link_close(scene->link, 0);
-    inboxes_close(scene->inboxes, CORES);
-    control_close(&scene->control);
-    free(scene);
-    return 0;
-}
-
-static bool ask(struct scene *scene, unsigned core, uint64_t id, const char *body,
+static bool ask(struct link_scene *scene, unsigned core, uint64_t id, const char *body,
                 unsigned deadline_ms)
 {
     char *json = strdup("{\"kind\":\"http\",\"target\":\"/a\"}");
     return link_request(scene->link, core, id, json, strlen(json), span_of(body), deadline_ms);
 }
 
-static struct link_answer *expect_answer(struct scene *scene, unsigned core, uint64_t id)
+static struct link_answer *expect_answer(struct link_scene *scene, unsigned core, uint64_t id)
 {
     struct letter letter = inbox_take(scene->inboxes[core]);
     assert_int_equal(LETTER_ANSWER, letter.kind);
@@ -73,21 +27,22 @@ static struct link_answer *expect_answer(struct scene *scene, unsigned core, uin
     return letter.content;
 }
 
-static void expect_nothing(struct scene *scene, unsigned core, uint64_t id)
+static void expect_nothing(struct link_scene *scene, unsigned core, uint64_t id)
 {
     struct link_answer *answer = expect_answer(scene, core, id);
     assert_int_equal(0, answer->status);
     link_answer_free(answer);
 }
 
-static void answer_with(struct scene *scene, uint64_t number, const char *json, const char *body)
+static void answer_with(struct link_scene *scene, uint64_t number, const char *json,
+                        const char *body)
 {
     control_send(&scene->control, LINK_RESPONSE, number, json, span_of(body));
 }
 
 static void says_hello_first(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     assert_false(link_ready(scene->link));
     assert_non_null(link_unready(scene->link));
     control_accept(&scene->control);
@@ -95,7 +50,7 @@ static void says_hello_first(void **state)
     json_t *hello = json_loadb((const char *)scene->control.frame.json.data,
                                scene->control.frame.json.bytes, 0, NULL);
     assert_string_equal("edge", json_string_value(json_object_get(hello, "role")));
-    assert_int_equal(CORES, json_integer_value(json_object_get(hello, "cores")));
+    assert_int_equal(LINK_SCENE_CORES, json_integer_value(json_object_get(hello, "cores")));
     assert_int_equal(36, json_string_length(json_object_get(hello, "run")));
     assert_true(json_string_length(json_object_get(hello, "name")) > 0);
     json_decref(hello);
@@ -108,13 +63,13 @@ static void says_hello_first(void **state)
 
 static void carries_requests_and_answers(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     enum { COUNT = 300 };
     uint64_t numbers[COUNT];
     char body[32];
     for (unsigned i = 0; i < COUNT; i++) {
         snprintf(body, sizeof body, "body %u", i);
-        assert_true(ask(scene, i % CORES, 1000 + i, body, LONG_MS));
+        assert_true(ask(scene, i % LINK_SCENE_CORES, 1000 + i, body, LONG_MS));
     }
     for (unsigned i = 0; i < COUNT; i++) {
         control_read(&scene->control, LINK_REQUEST);
@@ -132,9 +87,9 @@ static void carries_requests_and_answers(void **state)
         snprintf(body, sizeof body, "answer %u", i);
         answer_with(scene, numbers[i], "{\"status\":200}", body);
     }
-    for (unsigned core = 0; core < CORES; core++)
+    for (unsigned core = 0; core < LINK_SCENE_CORES; core++)
         for (unsigned i = COUNT; i-- > 0;)
-            if (i % CORES == core) {
+            if (i % LINK_SCENE_CORES == core) {
                 struct link_answer *answer = expect_answer(scene, core, 1000 + i);
                 snprintf(body, sizeof body, "answer %u", i);
                 assert_int_equal(200, answer->status);
@@ -147,7 +102,7 @@ static void carries_requests_and_answers(void **state)
                 COUNT);
 }
 
-static struct link_answer *exchange(struct scene *scene, const char *json, const char *body)
+static struct link_answer *exchange(struct link_scene *scene, const char *json, const char *body)
 {
     static uint64_t id;
     assert_true(ask(scene, 1, ++id, "", LONG_MS));
@@ -158,7 +113,7 @@ static struct link_answer *exchange(struct scene *scene, const char *json, const
 
 static void reads_heads(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     struct link_answer *answer = exchange(
         scene,
         "{\"status\":302,\"headers\":{\"content-type\":\"text/xml\",\"location\":\"/there\","
@@ -178,7 +133,7 @@ static void reads_heads(void **state)
 /* What could split a head, overflow a field, or is no answer at all, becomes "no answer". */
 static void refuses_bad_answers(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     static char long_type[400], long_extra[1400];
     snprintf(long_type, sizeof long_type,
              "{\"status\":200,\"headers\":{\"content-type\":\"%0200d\"}}", 0);
@@ -221,7 +176,7 @@ static void refuses_bad_answers(void **state)
 
 static void bounds_bodies(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     char *body = calloc(1, HTTP_RESPONSE_BYTES_MAX + 2);
     memset(body, 'b', HTTP_RESPONSE_BYTES_MAX);
     struct link_answer *answer = exchange(scene, "{\"status\":200}", body);
@@ -238,7 +193,7 @@ static void bounds_bodies(void **state)
 
 static void admits_with_a_plan(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     char *plan = plan_json(2, NULL, NULL), *json;
     assert_true(asprintf(&json, "{\"status\":200,\"plan\":%s}", plan) > 0);
     struct link_answer *answer = exchange(scene, json, "");
@@ -257,7 +212,7 @@ static void admits_with_a_plan(void **state)
 
 static void answers_late_ones_itself(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     assert_true(ask(scene, 0, 1, "", LONG_MS)); /* its neighbour is not touched */
     control_read(&scene->control, LINK_REQUEST);
     uint64_t patient = scene->control.frame.id;
@@ -280,7 +235,7 @@ static void answers_late_ones_itself(void **state)
 /* A number is used once: the answer to one that was given up never meets its successor. */
 static void never_mixes_numbers(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     uint64_t previous = 0;
     for (uint64_t id = 1; id <= 50; id++) {
         assert_true(ask(scene, 0, id, "", LONG_MS));
@@ -299,12 +254,12 @@ static void never_mixes_numbers(void **state)
 
 static void gives_up_what_was_sent_when_control_dies(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     assert_true(ask(scene, 0, 1, "", LONG_MS));
     control_read(&scene->control, LINK_REQUEST);
     control_drop(&scene->control);
+    control_meet(&scene->control); /* it is back at once, but knows nothing of the request */
     expect_nothing(scene, 0, 1);
-    control_meet(&scene->control);
     assert_true(ask(scene, 0, 2, "", LONG_MS));
     control_read(&scene->control, LINK_REQUEST);
     answer_with(scene, scene->control.frame.id, "{\"status\":200}", "");
@@ -316,7 +271,7 @@ static void gives_up_what_was_sent_when_control_dies(void **state)
 /* A control that restarts quickly is not noticed by who asks meanwhile. */
 static void waits_for_a_control_that_restarts(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     control_drop(&scene->control);
     assert_true(ask(scene, 0, 7, "kept", LONG_MS));
     control_meet(&scene->control);
@@ -331,7 +286,7 @@ static void waits_for_a_control_that_restarts(void **state)
 
 static void gives_up_when_control_stays_away(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     control_unlisten(&scene->control);
     control_drop(&scene->control);
     for (uint64_t id = 1; id <= 3; id++)
@@ -350,7 +305,7 @@ static void gives_up_when_control_stays_away(void **state)
 
 static void refuses_one_too_many(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     for (uint64_t id = 0; id < LINK_REQUESTS_MAX; id++)
         assert_true(ask(scene, 0, id, "", LONG_MS));
     assert_false(ask(scene, 0, 99999, "", LONG_MS));
@@ -374,7 +329,7 @@ static void refuses_one_too_many(void **state)
 /* Bodies of a megabyte: bounded by bytes long before the number, and by the frame each. */
 static void bounds_the_bytes_of_requests(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     char *body = malloc(LINK_FRAME_BYTES_MAX + 1);
     unsigned taken = 0;
     memset(body, 'x', LINK_FRAME_BYTES_MAX);
@@ -391,7 +346,7 @@ static void bounds_the_bytes_of_requests(void **state)
 
 static void keeps_letters_for_a_full_inbox(void **state)
 {
-    struct scene *scene = *state; /* inboxes hold 4 */
+    struct link_scene *scene = *state; /* inboxes hold 4 */
     enum { COUNT = 200 };
     uint64_t numbers[COUNT];
     for (uint64_t i = 0; i < COUNT; i++) {
@@ -413,171 +368,7 @@ static void keeps_letters_for_a_full_inbox(void **state)
     assert_true(link_figure(scene->link, "ringbridge_link_letters_kept") == 0);
 }
 
-static bool order_is_taken(struct scene *scene, const char *json)
-{
-    control_send(&scene->control, LINK_ORDER, 77, json, nothing);
-    control_read(&scene->control, LINK_RESULT);
-    assert_int_equal(77, scene->control.frame.id);
-    struct link_frame *frame = &scene->control.frame;
-    json_t *result = json_loadb((const char *)frame->json.data, frame->json.bytes, 0, NULL);
-    bool taken = json_is_true(json_object_get(result, "ok"));
-    assert_true(taken == !json_is_string(json_object_get(result, "error")));
-    json_decref(result);
-    return taken;
-}
-
-static void refuses_orders_when_too_many_are_kept(void **state)
-{
-    struct scene *scene = *state; /* inboxes hold 4 */
-    const char *hangup = "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\","
-                         "\"reason\":\"agent_hung_up\"}";
-    unsigned taken = 0;
-    while (taken < LINK_ORDERS_KEPT_MAX && order_is_taken(scene, hangup))
-        taken++;
-    /* four fit each inbox, and a third of the places each core's letters */
-    assert_int_equal(4 + LINK_ORDERS_KEPT_MAX / CORES, taken);
-    assert_true(link_figure(scene->link, "ringbridge_link_orders_total{result=\"refused\"}") == 2);
-}
-
-static void carries_out_prepare(void **state)
-{
-    struct scene *scene = *state;
-    char *plan = plan_json(1, NULL, NULL), *order;
-    assert_true(asprintf(&order, "{\"kind\":\"prepare\",\"plan\":%s}", plan) > 0);
-    assert_true(order_is_taken(scene, order));
-    struct letter letter = inbox_take(scene->inboxes[1]);
-    assert_int_equal(LETTER_PLAN, letter.kind);
-    struct plan *got = letter.content;
-    assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", got->call);
-    plan_free(got);
-    free(plan);
-    free(order);
-    plan = plan_json(CORES, NULL, NULL); /* no such core */
-    assert_true(asprintf(&order, "{\"kind\":\"prepare\",\"plan\":%s}", plan) > 0);
-    assert_false(order_is_taken(scene, order));
-    free(plan);
-    free(order);
-}
-
-static void carries_out_hangup_and_drain(void **state)
-{
-    struct scene *scene = *state;
-    assert_true(order_is_taken(scene, "{\"kind\":\"hangup\",\"reason\":\"hung_up_by_order\","
-                                      "\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}"));
-    assert_true(order_is_taken(scene, "{\"kind\":\"drain\"}"));
-    for (unsigned core = 0; core < CORES; core++) {
-        struct letter letter = inbox_take(scene->inboxes[core]);
-        assert_int_equal(LETTER_HANGUP, letter.kind);
-        struct link_hangup *hangup = letter.content;
-        assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", hangup->call);
-        assert_int_equal(END_hung_up_by_order, hangup->reason);
-        link_letter_free(letter);
-        assert_int_equal(LETTER_DRAIN, inbox_take(scene->inboxes[core]).kind);
-    }
-}
-
-static void refuses_bad_orders(void **state)
-{
-    struct scene *scene = *state;
-    static const char *const bad[] = {
-        "",
-        "null",
-        "[]",
-        "{}",
-        "{\"kind\":1}",
-        "{\"kind\":\"dance\"}",
-        "{\"kind\":\"prepare\"}",
-        "{\"kind\":\"prepare\",\"plan\":[]}",
-        "{\"kind\":\"prepare\",\"plan\":{\"ai\":3}}",
-        "{\"kind\":\"hangup\"}",
-        "{\"kind\":\"hangup\",\"call\":\"x\",\"reason\":\"drained\"}",
-        "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}",
-        "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"reason\":"
-        "\"none\"}",
-        "{\"kind\":\"drain\"",
-        "{\"kind\":\"drain\"}}",
-        "{\"kind\":\"drain\",\"kind\":\"drain\"}",
-        "{\"kind\":\"\xc3\x28\"}",
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (order_is_taken(scene, bad[i]))
-            fail_msg("taken: %s", bad[i]);
-    for (unsigned core = 0; core < CORES; core++)
-        assert_int_equal(0, mail_waiting(scene->inboxes[core]));
-}
-
-static void takes_frames_byte_by_byte(void **state)
-{
-    struct scene *scene = *state;
-    static const char json[] = "{\"kind\":\"drain\"}";
-    uint8_t frame[LINK_HEADER_BYTES + sizeof json - 1];
-    link_encode_header(frame, LINK_ORDER, 5, sizeof json - 1, 0);
-    memcpy(frame + LINK_HEADER_BYTES, json, sizeof json - 1);
-    for (size_t i = 0; i < sizeof frame; i++)
-        control_send_bytes(&scene->control, span_from(frame + i, 1));
-    control_read(&scene->control, LINK_RESULT);
-    assert_int_equal(5, scene->control.frame.id);
-    /* killed in the middle: half an order is no order, and the next life starts clean */
-    control_send_bytes(&scene->control, span_from(frame, sizeof frame - 1));
-    control_drop(&scene->control);
-    control_meet(&scene->control);
-    control_sync(&scene->control);
-    assert_true(link_figure(scene->link, "ringbridge_link_orders_total{result=\"taken\"}") == 1);
-}
-
-static void skips_what_it_does_not_know(void **state)
-{
-    struct scene *scene = *state;
-    static const uint8_t types[] = {0,          LINK_TYPE_COUNT, 200, 255, LINK_REQUEST,
-                                    LINK_EVENT, LINK_RESULT};
-    for (size_t i = 0; i < sizeof types; i++)
-        control_send(&scene->control, (enum link_type)types[i], 9, "{\"a\":1}", span_of("raw"));
-    control_sync(&scene->control);
-    assert_true(link_figure(scene->link, "ringbridge_link_skipped_total{frame=\"type\"}") ==
-                sizeof types);
-    assert_true(link_figure(scene->link, "ringbridge_link_up") == 1);
-}
-
-static void closes_on_broken_frames(void **state)
-{
-    struct scene *scene = *state;
-    for (int kind = 0; kind < 4; kind++) {
-        uint8_t header[LINK_HEADER_BYTES];
-        link_encode_header(header, LINK_ORDER, 1, 10, 0);
-        if (kind == 0)
-            header[5] = 1; /* reserved */
-        else if (kind == 1)
-            header[0] = 23; /* shorter than its header */
-        else if (kind == 2)
-            memset(header + 20, 0xff, 4); /* parts larger than the whole */
-        else
-            memset(header, 0xff, 4); /* larger than any frame */
-        control_send_bytes(&scene->control, span_from(header, sizeof header));
-        control_expect_closed(&scene->control);
-        control_meet(&scene->control);
-        control_sync(&scene->control);
-    }
-}
-
-static void insists_on_hello(void **state)
-{
-    struct scene *scene = *state;
-    control_accept(&scene->control);
-    control_send(&scene->control, LINK_ORDER, 1, "{\"kind\":\"drain\"}", nothing);
-    control_expect_closed(&scene->control);
-    control_accept(&scene->control);
-    control_send(&scene->control, LINK_HELLO, LINK_VERSION, "{\"role\":\"edge\"}", nothing);
-    control_expect_closed(&scene->control);
-    control_meet(&scene->control);
-    control_greet(&scene->control); /* twice */
-    control_expect_closed(&scene->control);
-    control_meet(&scene->control);
-    control_sync(&scene->control);
-    for (unsigned core = 0; core < CORES; core++)
-        assert_int_equal(0, mail_waiting(scene->inboxes[core]));
-}
-
-static char *scrape_for(struct scene *scene, unsigned wait_ms)
+static char *scrape_for(struct link_scene *scene, unsigned wait_ms)
 {
     size_t bytes;
     char *text = link_control_metrics(scene->link, wait_ms, &bytes), *copy = NULL;
@@ -599,7 +390,7 @@ static void *scrape_impatiently(void *context)
 
 static void fetches_controls_figures(void **state)
 {
-    struct scene *scene = *state;
+    struct link_scene *scene = *state;
     pthread_t thread;
     void *text;
     assert_int_equal(0, pthread_create(&thread, NULL, scrape_impatiently, scene));
@@ -625,12 +416,12 @@ static void fetches_controls_figures(void **state)
     assert_true(link_figure(scene->link, "ringbridge_link_requests_waiting") == 0);
 }
 
-#define with(test) cmocka_unit_test_setup_teardown(test, begin, end)
+#define with(test) cmocka_unit_test_setup_teardown(test, link_scene_begin, link_scene_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(says_hello_first, begin_unmet, end),
+        cmocka_unit_test_setup_teardown(says_hello_first, link_scene_begin_unmet, link_scene_end),
         with(carries_requests_and_answers),
         with(reads_heads),
         with(refuses_bad_answers),
@@ -643,15 +434,8 @@ int main(void)
         with(gives_up_when_control_stays_away),
         with(refuses_one_too_many),
         with(bounds_the_bytes_of_requests),
-        cmocka_unit_test_setup_teardown(keeps_letters_for_a_full_inbox, begin_tight, end),
-        cmocka_unit_test_setup_teardown(refuses_orders_when_too_many_are_kept, begin_tight, end),
-        with(carries_out_prepare),
-        with(carries_out_hangup_and_drain),
-        with(refuses_bad_orders),
-        with(takes_frames_byte_by_byte),
-        with(skips_what_it_does_not_know),
-        with(closes_on_broken_frames),
-        cmocka_unit_test_setup_teardown(insists_on_hello, begin_unmet, end),
+        cmocka_unit_test_setup_teardown(keeps_letters_for_a_full_inbox, link_scene_begin_tight,
+                                        link_scene_end),
         with(fetches_controls_figures),
     };
     log_open("link_test", LOG_TEXT, LOG_ERROR);

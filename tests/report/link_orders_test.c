@@ -1,0 +1,193 @@
+/* Orders over the link, and a control gone mad: what is taken, what is refused, what ends it. */
+#include "common/log.h"
+#include "tests/report/check.h"
+#include "tests/report/link_scene.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct span nothing = {NULL, 0};
+
+static bool order_is_taken(struct link_scene *scene, const char *json)
+{
+    control_send(&scene->control, LINK_ORDER, 77, json, nothing);
+    control_read(&scene->control, LINK_RESULT);
+    assert_int_equal(77, scene->control.frame.id);
+    struct link_frame *frame = &scene->control.frame;
+    json_t *result = json_loadb((const char *)frame->json.data, frame->json.bytes, 0, NULL);
+    bool taken = json_is_true(json_object_get(result, "ok"));
+    assert_true(taken == !json_is_string(json_object_get(result, "error")));
+    json_decref(result);
+    return taken;
+}
+
+static void refuses_orders_when_too_many_are_kept(void **state)
+{
+    struct link_scene *scene = *state; /* inboxes hold 4 */
+    const char *hangup = "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\","
+                         "\"reason\":\"agent_hung_up\"}";
+    unsigned taken = 0;
+    while (taken < LINK_ORDERS_KEPT_MAX && order_is_taken(scene, hangup))
+        taken++;
+    /* four fit each inbox, and a third of the places each core's letters */
+    assert_int_equal(4 + LINK_ORDERS_KEPT_MAX / LINK_SCENE_CORES, taken);
+    assert_true(link_figure(scene->link, "ringbridge_link_orders_total{result=\"refused\"}") == 2);
+}
+
+static void carries_out_prepare(void **state)
+{
+    struct link_scene *scene = *state;
+    char *plan = plan_json(1, NULL, NULL), *order;
+    assert_true(asprintf(&order, "{\"kind\":\"prepare\",\"plan\":%s}", plan) > 0);
+    assert_true(order_is_taken(scene, order));
+    struct letter letter = inbox_take(scene->inboxes[1]);
+    assert_int_equal(LETTER_PLAN, letter.kind);
+    struct plan *got = letter.content;
+    assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", got->call);
+    plan_free(got);
+    free(plan);
+    free(order);
+    plan = plan_json(LINK_SCENE_CORES, NULL, NULL); /* no such core */
+    assert_true(asprintf(&order, "{\"kind\":\"prepare\",\"plan\":%s}", plan) > 0);
+    assert_false(order_is_taken(scene, order));
+    free(plan);
+    free(order);
+}
+
+static void carries_out_hangup_and_drain(void **state)
+{
+    struct link_scene *scene = *state;
+    assert_true(order_is_taken(scene, "{\"kind\":\"hangup\",\"reason\":\"hung_up_by_order\","
+                                      "\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}"));
+    assert_true(order_is_taken(scene, "{\"kind\":\"drain\"}"));
+    for (unsigned core = 0; core < LINK_SCENE_CORES; core++) {
+        struct letter letter = inbox_take(scene->inboxes[core]);
+        assert_int_equal(LETTER_HANGUP, letter.kind);
+        struct link_hangup *hangup = letter.content;
+        assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", hangup->call);
+        assert_int_equal(END_hung_up_by_order, hangup->reason);
+        link_letter_free(letter);
+        assert_int_equal(LETTER_DRAIN, inbox_take(scene->inboxes[core]).kind);
+    }
+}
+
+static void refuses_bad_orders(void **state)
+{
+    struct link_scene *scene = *state;
+    static const char *const bad[] = {
+        "",
+        "null",
+        "[]",
+        "{}",
+        "{\"kind\":1}",
+        "{\"kind\":\"dance\"}",
+        "{\"kind\":\"prepare\"}",
+        "{\"kind\":\"prepare\",\"plan\":[]}",
+        "{\"kind\":\"prepare\",\"plan\":{\"ai\":3}}",
+        "{\"kind\":\"hangup\"}",
+        "{\"kind\":\"hangup\",\"call\":\"x\",\"reason\":\"drained\"}",
+        "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}",
+        "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"reason\":"
+        "\"none\"}",
+        "{\"kind\":\"drain\"",
+        "{\"kind\":\"drain\"}}",
+        "{\"kind\":\"drain\",\"kind\":\"drain\"}",
+        "{\"kind\":\"\xc3\x28\"}",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (order_is_taken(scene, bad[i]))
+            fail_msg("taken: %s", bad[i]);
+    for (unsigned core = 0; core < LINK_SCENE_CORES; core++)
+        assert_int_equal(0, mail_waiting(scene->inboxes[core]));
+}
+
+static void takes_frames_byte_by_byte(void **state)
+{
+    struct link_scene *scene = *state;
+    static const char json[] = "{\"kind\":\"drain\"}";
+    uint8_t frame[LINK_HEADER_BYTES + sizeof json - 1];
+    link_encode_header(frame, LINK_ORDER, 5, sizeof json - 1, 0);
+    memcpy(frame + LINK_HEADER_BYTES, json, sizeof json - 1);
+    for (size_t i = 0; i < sizeof frame; i++)
+        control_send_bytes(&scene->control, span_from(frame + i, 1));
+    control_read(&scene->control, LINK_RESULT);
+    assert_int_equal(5, scene->control.frame.id);
+    /* killed in the middle: half an order is no order, and the next life starts clean */
+    control_send_bytes(&scene->control, span_from(frame, sizeof frame - 1));
+    control_drop(&scene->control);
+    control_meet(&scene->control);
+    control_sync(&scene->control);
+    assert_true(link_figure(scene->link, "ringbridge_link_orders_total{result=\"taken\"}") == 1);
+}
+
+static void skips_what_it_does_not_know(void **state)
+{
+    struct link_scene *scene = *state;
+    static const uint8_t types[] = {0,          LINK_TYPE_COUNT, 200, 255, LINK_REQUEST,
+                                    LINK_EVENT, LINK_RESULT};
+    for (size_t i = 0; i < sizeof types; i++)
+        control_send(&scene->control, (enum link_type)types[i], 9, "{\"a\":1}", span_of("raw"));
+    control_sync(&scene->control);
+    assert_true(link_figure(scene->link, "ringbridge_link_skipped_total{frame=\"type\"}") ==
+                sizeof types);
+    assert_true(link_figure(scene->link, "ringbridge_link_up") == 1);
+}
+
+static void closes_on_broken_frames(void **state)
+{
+    struct link_scene *scene = *state;
+    for (int kind = 0; kind < 4; kind++) {
+        uint8_t header[LINK_HEADER_BYTES];
+        link_encode_header(header, LINK_ORDER, 1, 10, 0);
+        if (kind == 0)
+            header[5] = 1; /* reserved */
+        else if (kind == 1)
+            header[0] = 23; /* shorter than its header */
+        else if (kind == 2)
+            memset(header + 20, 0xff, 4); /* parts larger than the whole */
+        else
+            memset(header, 0xff, 4); /* larger than any frame */
+        control_send_bytes(&scene->control, span_from(header, sizeof header));
+        control_expect_closed(&scene->control);
+        control_meet(&scene->control);
+        control_sync(&scene->control);
+    }
+}
+
+static void insists_on_hello(void **state)
+{
+    struct link_scene *scene = *state;
+    control_accept(&scene->control);
+    control_send(&scene->control, LINK_ORDER, 1, "{\"kind\":\"drain\"}", nothing);
+    control_expect_closed(&scene->control);
+    control_accept(&scene->control);
+    control_send(&scene->control, LINK_HELLO, LINK_VERSION, "{\"role\":\"edge\"}", nothing);
+    control_expect_closed(&scene->control);
+    control_meet(&scene->control);
+    control_greet(&scene->control); /* twice */
+    control_expect_closed(&scene->control);
+    control_meet(&scene->control);
+    control_sync(&scene->control);
+    for (unsigned core = 0; core < LINK_SCENE_CORES; core++)
+        assert_int_equal(0, mail_waiting(scene->inboxes[core]));
+}
+
+#define with(test) cmocka_unit_test_setup_teardown(test, link_scene_begin, link_scene_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(refuses_orders_when_too_many_are_kept,
+                                        link_scene_begin_tight, link_scene_end),
+        with(carries_out_prepare),
+        with(carries_out_hangup_and_drain),
+        with(refuses_bad_orders),
+        with(takes_frames_byte_by_byte),
+        with(skips_what_it_does_not_know),
+        with(closes_on_broken_frames),
+        cmocka_unit_test_setup_teardown(insists_on_hello, link_scene_begin_unmet, link_scene_end),
+    };
+    log_open("link_orders_test", LOG_TEXT, LOG_ERROR);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
