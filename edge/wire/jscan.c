@@ -26,7 +26,7 @@ static bool malformed(struct scan *scan)
 
 static void skip_blanks(struct scan *scan)
 {
-    while (scan->at < scan->end &&
+    while (scan->at < scan->end && *scan->at <= ' ' &&
            (*scan->at == ' ' || *scan->at == '\n' || *scan->at == '\r' || *scan->at == '\t'))
         scan->at++;
 }

@@ -70,20 +70,22 @@ static bool digit_string(const struct jscan_value *value, uint64_t *number)
     return value->kind == JSCAN_STRING && jscan_digits(value->text, number);
 }
 
-/* Ids go back out inside our own JSON and on record, so they are words of harmless characters. */
 static bool sid(const struct jscan_value *value, struct span *text)
 {
-    if (value->kind != JSCAN_STRING || value->text.bytes == 0 ||
-        value->text.bytes > STREAM_SID_BYTES_MAX)
-        return false;
-    for (size_t i = 0; i < value->text.bytes; i++) {
-        uint8_t byte = value->text.data[i];
-        uint8_t lower = byte | 0x20;
+    *text = value->text;
+    return value->kind == JSCAN_STRING && text->bytes > 0 && text->bytes <= STREAM_SID_BYTES_MAX;
+}
+
+/* Ids go back out inside our own JSON and on record: a call begins with words of harmless
+ * characters. Later ones need only be equal to these, which the call looks after. */
+static bool harmless(struct span text)
+{
+    for (size_t i = 0; i < text.bytes; i++) {
+        uint8_t byte = text.data[i], lower = byte | 0x20;
         if (!(lower >= 'a' && lower <= 'z') && !(byte >= '0' && byte <= '9') && byte != '-' &&
             byte != '_')
             return false;
     }
-    *text = value->text;
     return true;
 }
 
@@ -108,7 +110,9 @@ static enum fault read_start(const struct jscan_value *values, struct twilio_mes
     if (!sid(&values[START_ACCOUNT_SID], &message->account_sid) ||
         !sid(&values[START_CALL_SID], &message->call_sid) ||
         !sid(&values[START_STREAM_SID], &inner_sid) ||
-        !span_equal(inner_sid, message->stream_sid) || values[START_FORMAT].kind != JSCAN_OBJECT)
+        !span_equal(inner_sid, message->stream_sid) || !harmless(message->account_sid) ||
+        !harmless(message->call_sid) || !harmless(message->stream_sid) ||
+        values[START_FORMAT].kind != JSCAN_OBJECT)
         return FAULT_stream_field;
     message->media_format = values[START_FORMAT].text;
     message->parameters = span_of("{}");

@@ -39,9 +39,10 @@ struct twilio_message {
 };
 
 /* Reads one message. A fault is one of json_*, stream_field, stream_format, stream_payload_large,
- * or 0. sequenceNumber and chunk may be missing (look-alikes do), but not be wrong; SIDs are words
- * of at most STREAM_SID_BYTES_MAX letters, digits, '-' and '_'. A payload that spells a character
- * as an escape is not base64 to those who read it. */
+ * or 0. sequenceNumber and chunk may be missing (look-alikes do), but not be wrong. SIDs have at
+ * most STREAM_SID_BYTES_MAX bytes; those of START are words of letters, digits, '-' and '_', and a
+ * later message's is to be compared with START's. A payload that spells a character as an escape is
+ * not base64 to those who read it. */
 enum fault twilio_read(struct span text, struct twilio_message *message);
 
 /* Exact length of a media message around so many base64 characters. */

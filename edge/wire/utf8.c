@@ -4,15 +4,20 @@
 
 #define TOP_BITS 0x8080808080808080u
 
-/* How many bytes from here on are ASCII, found 32 at a step; the rest, one by one, is the caller's
- * loop, so a short answer is no error. */
+/* How many bytes from here on are ASCII, found 32 and 8 at a step; the rest, one by one, is the
+ * caller's loop, so a short answer is no error. */
 static size_t ascii_run(const uint8_t *at, size_t bytes)
 {
+    uint64_t words[4];
     size_t run = 0;
-    for (; run + 32 <= bytes; run += 32) {
-        uint64_t words[4];
+    for (; run + sizeof words <= bytes; run += sizeof words) {
         memcpy(words, at + run, sizeof words);
         if ((words[0] | words[1] | words[2] | words[3]) & TOP_BITS)
+            break;
+    }
+    for (; run + sizeof *words <= bytes; run += sizeof *words) {
+        memcpy(words, at + run, sizeof *words);
+        if (*words & TOP_BITS)
             break;
     }
     return run;

@@ -214,23 +214,38 @@ static size_t length_end(const struct ws *ws)
     return 2u + (length == 127 ? 8 : length == 126 ? 2 : 0);
 }
 
-/* Takes a frame's head, judging it as early as it can be. False when there is more to come, or on a
- * fault. */
+/* Takes bytes of the head until there are so many. False when there is more to come. */
+static bool fill_head(struct ws *ws, struct span *input, size_t bytes)
+{
+    if (ws->head_bytes >= bytes)
+        return true;
+    size_t wanted = bytes - ws->head_bytes;
+    size_t taken = wanted < input->bytes ? wanted : input->bytes;
+    if (taken == 0)
+        return false;
+    memcpy(ws->head + ws->head_bytes, input->data, taken);
+    *input = span_from(input->data + taken, input->bytes - taken);
+    ws->head_bytes += taken;
+    return taken == wanted;
+}
+
+/* Takes a frame's head, judging each part once, as soon as it is there. False when there is more to
+ * come, or on a fault. */
 static bool take_head(struct ws *ws, struct span *input)
 {
+    size_t before = ws->head_bytes;
+    if (!fill_head(ws, input, 2))
+        return false;
+    enum fault fault = before < 2 ? judge_bits(ws) : FAULT_NONE;
+    if (fault)
+        return fail(ws, fault);
+    size_t end = length_end(ws);
+    if (!fill_head(ws, input, end) || (before < end && !begin_frame(ws)))
+        return false;
     size_t mask_bytes = ws->role == WS_SERVER ? MASK_BYTES : 0;
-    while (ws->head_bytes < 2 || ws->head_bytes < length_end(ws) + mask_bytes) {
-        if (input->bytes == 0)
-            return false;
-        ws->head[ws->head_bytes++] = input->data[0];
-        *input = span_from(input->data + 1, input->bytes - 1);
-        enum fault fault = ws->head_bytes == 2 ? judge_bits(ws) : FAULT_NONE;
-        if (fault)
-            return fail(ws, fault);
-        if (ws->head_bytes >= 2 && ws->head_bytes == length_end(ws) && !begin_frame(ws))
-            return false;
-    }
-    memcpy(ws->mask, ws->head + length_end(ws), mask_bytes);
+    if (!fill_head(ws, input, end + mask_bytes))
+        return false;
+    memcpy(ws->mask, ws->head + end, mask_bytes);
     ws->head_bytes = 0;
     ws->in_frame = true;
     return true;

@@ -118,6 +118,10 @@ static void refuses_broken_starts(void **state)
         if (judge_start(sids[i], FORMAT, "") != FAULT_stream_field)
             fail_msg("%s", sids[i]);
     assert_int_equal(judge_start(SIDS, "\"audio/x-mulaw\"", ""), FAULT_stream_field);
+    assert_int_equal(judge("{\"event\":\"start\",\"streamSid\":\"M Z\",\"start\":{\"accountSid\":"
+                           "\"A\",\"streamSid\":\"M Z\",\"callSid\":\"C\",\"mediaFormat\":" FORMAT
+                           "}}"),
+                     FAULT_stream_field);
     assert_int_equal(judge_start(SIDS, "null", ""), FAULT_stream_field);
     assert_int_equal(judge_start(SIDS, FORMAT, ",\"customParameters\":[]"), FAULT_stream_field);
     assert_int_equal(judge_start(SIDS, FORMAT, ",\"customParameters\":{\"a\":\"b\",\"c\":1}"),
