@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #define NS             1000000000ull
+#define STEPS_MAX      64
 #define OWN_LATE_NS    5000000ull
 #define DRAIN_NS       (3 * NS / 2)
 #define CONNECT_CALM   (30 * NS) /* nothing new for so long: connecting has failed */
@@ -62,17 +63,19 @@ static void take_step(struct load *load, uint64_t now_ns)
     load->pace_step++;
 }
 
+/* A bounded number of steps, so that a generator that falls behind still reads. */
 static void pace_fired(void *owner)
 {
     struct load *load = owner;
-    uint64_t now;
-    while (pace_due_ns(load) <= (now = clock_monotonic_ns())) {
+    uint64_t now = clock_monotonic_ns();
+    for (unsigned step = 0; step < STEPS_MAX && pace_due_ns(load) <= now; step++) {
         uint64_t late_ns = now - pace_due_ns(load);
         if (load->measuring) {
             histogram_add(&load->figures.own, late_ns);
             load->figures.own_late += late_ns > OWN_LATE_NS ? 1 : 0;
         }
         take_step(load, now);
+        now = clock_monotonic_ns();
     }
     uint64_t soonest = now + load->options.batch_us * 1000ull;
     uint64_t due = pace_due_ns(load);
