@@ -12,7 +12,7 @@ def interrupted_call(system):
 
 
 def check(audio_format):
-    with System() as system:
+    with System().record_dialogue() as system:
         system.organisation("A", "+15550100", greeting=LONG, audio_format=audio_format)
         call = interrupted_call(system)
         row = system.finished(call["call_sid"])
@@ -31,6 +31,7 @@ def check(audio_format):
                           f"conversation_id = '{row['id']}' AND role = 'assistant' ORDER BY timestamp, seq LIMIT 1")[0]
         assert told["interrupted"] and told["heard_ms"] == named_ms and told["content"], told
         assert row["figures"]["barge_ins"] == len(events), row["figures"]
+        system.judge_dialogue()
         # The AI agreed: a truncation beyond its audio, or of a wrong item, is answered with an error.
         assert system.sql(f"SELECT body FROM call_events WHERE conversation_id = '{row['id']}' AND kind = 'ai_error'") == []
 

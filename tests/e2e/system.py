@@ -186,6 +186,20 @@ class System:
             raise AssertionError(f"practice-carrier: status {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
         return json.loads(report.read_text())
 
+    def record_dialogue(self):
+        """Before the system starts: the practice AI writes down every event of both sides."""
+        self.dialogue = tempfile.NamedTemporaryFile(prefix="rb-dialogue-", suffix=".jsonl")
+        self.ai_arguments += ["--record", self.dialogue.name]
+        return self
+
+    def judge_dialogue(self):
+        """Both sides' events against OpenAI's published schemas. Needs npm ci in tests/."""
+        done = subprocess.run(["node", ROOT / "tests/practice/realtime_schema.mjs", self.dialogue.name], text=True,
+                              capture_output=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with open(self.dialogue.name) as file:
+            return sum(1 for _ in file)
+
     # ---- looking ----
 
     def get(self, path, port=None):
