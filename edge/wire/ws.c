@@ -58,7 +58,7 @@ static ssize_t show(uint8_t *buffer, size_t room, int flags, void *context)
         size_t bytes = reader.head.bytes;
         assert(bytes <= room);
         memcpy(buffer, reader.head.data, bytes);
-        reader.head.bytes = 0;
+        reader.head = (struct span){0};
         return (ssize_t)bytes;
     }
     size_t bytes = reader.payload_left < room ? (size_t)reader.payload_left : room;
@@ -172,7 +172,9 @@ static enum fault read_head(struct ws *ws, struct wslay_frame_iocb *frame)
         return FAULT_internal;
     reader.head = span_from(shown, ws->head_bytes);
     reader.payload_left = 1;
-    if (wslay_frame_recv(reader.context, frame) < 0)
+    ssize_t taken = wslay_frame_recv(reader.context, frame);
+    reader.head = (struct span){0};
+    if (taken < 0)
         return is_control(ws->head[0] & 0x0f) ? FAULT_ws_control : FAULT_ws_length;
     return FAULT_NONE;
 }

@@ -41,7 +41,7 @@ static void reads_connected(void **state)
 /* A start with these members in place of its own. */
 static enum fault judge_start(const char *sids, const char *format, const char *rest)
 {
-    char text[1000];
+    static char text[1000]; /* what was read points into it */
     snprintf(text, sizeof text,
              "{\"event\":\"start\",\"sequenceNumber\":\"1\",\"start\":{%s,"
              "\"tracks\":[\"inbound\"],\"mediaFormat\":%s%s},\"streamSid\":\"" STREAM "\"}",
@@ -151,7 +151,7 @@ static void bounds_sids(void **state)
 /* media with these members inside. */
 static enum fault judge_media(const char *members)
 {
-    char text[500];
+    static char text[500];
     snprintf(text, sizeof text,
              "{\"event\":\"media\",\"sequenceNumber\":\"2\",\"media\":{%s},\"streamSid\":\"" STREAM
              "\"}",
