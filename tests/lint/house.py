@@ -27,7 +27,7 @@ BELOW = {
 
 # A third-party header has one home.
 HOMES = {
-    r"liburing\.h": r"edge/io/ring",
+    r"liburing\.h": r"edge/io/ring|tests/|bench/",
     r"openssl/ssl\.h": r"edge/io/tls|tests/|bench/",
     r"wslay/": r"edge/wire/ws|tests/|bench/",
     r"libpq-fe\.h": r"control/db",
