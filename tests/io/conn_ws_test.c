@@ -288,11 +288,16 @@ static void a_full_queue_says_no(void **state)
     struct peer *peer = upgraded();
     struct conn *conn = stage.opened;
     assert_null(conn_frame_begin(stage.io, conn, SEND_QUEUE_BYTES_MAX + 1));
-    uint8_t *frame = conn_frame_begin(stage.io, conn, SEND_QUEUE_BYTES_MAX);
+    size_t half = SEND_QUEUE_BYTES_MAX / 2, left = half - 10; /* 10: the first frame's header */
+    uint8_t *frame = conn_frame_begin(stage.io, conn, half);
     assert_non_null(frame);
-    memset(frame, 'x', SEND_QUEUE_BYTES_MAX);
-    conn_frame_end(stage.io, conn, SEND_QUEUE_BYTES_MAX);
-    assert_null(conn_frame_begin(stage.io, conn, 1));
+    memset(frame, 'x', half);
+    conn_frame_end(stage.io, conn, half);
+    assert_null(conn_frame_begin(stage.io, conn, left + 1));
+    frame = conn_frame_begin(stage.io, conn, left);
+    assert_non_null(frame);
+    memset(frame, 'x', left);
+    conn_frame_end(stage.io, conn, left);
     assert_false(conn_send_text(stage.io, conn, span_of("y")));
     assert_int_equal(conn_queued_bytes(conn), SEND_QUEUE_BYTES_MAX + 10);
     stage_until(&stage, peer_read(peer) == SEND_QUEUE_BYTES_MAX + 10);
