@@ -285,6 +285,26 @@ static void a_slow_body_and_a_long_silence_end_in_time(void **state)
     peer_close(idle);
 }
 
+/* The timer of the long silence between requests must come forward when a head begins. */
+static void a_slow_second_head_ends_in_time(void **state)
+{
+    (void)state;
+    struct peer *peer = peer_open(stage.port);
+    peer_say(&stage, peer, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    stage_until(&stage, peer_has(peer, "200 OK"));
+    stage_skip(HTTP_FIRST_BYTE_MS + 1); /* the first request's timer rings, and is set anew */
+    stage_turn(&stage, 1);
+    stage_turn(&stage, 1);
+    peer_forget(peer);
+    peer_say(&stage, peer, "GET / HT");
+    for (int i = 0; i < 3; i++)
+        stage_turn(&stage, 1);
+    stage_skip(HTTP_HEAD_MS + 1);
+    stage_until(&stage, peer_over(peer));
+    assert_true(peer_has(peer, "HTTP/1.1 408 "));
+    peer_close(peer);
+}
+
 static void an_owner_that_never_answers_is_told(void **state)
 {
     (void)state;
@@ -473,6 +493,7 @@ int main(void)
         test(refuses_with_the_right_status),
         test(a_slow_head_ends_in_time),
         test(a_slow_body_and_a_long_silence_end_in_time),
+        test(a_slow_second_head_ends_in_time),
         test(an_owner_that_never_answers_is_told),
         test(survives_resets_and_ends_at_each_state),
         test(serves_many_with_few_buffers),
