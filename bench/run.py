@@ -141,8 +141,6 @@ class Bench:
             flags += ["--", "--webhook", f"http://127.0.0.1:{PORTS['listen']}/api/twilio/incoming-call", "--public-url",
                       PUBLIC_URL, "--account-sid", ACCOUNT, "--connect", connect, "--to",
                       "+15550101" if audio_format == "pcmu" else "+15550102", "--no-status", "--quiet"]
-            if tls:
-                flags.append("--insecure")
         try:
             done = subprocess.run([BIN / "bench_load", *map(str, flags)], text=True, env=self.environment,
                                   capture_output=True, timeout=seconds + 120)

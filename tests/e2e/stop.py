@@ -86,7 +86,7 @@ def a_call_with_tls_on_both_legs():
         system.organisation("A", "+15550100")
         for _ in range(2):
             report = system.call("--hangup-after", "4000", "--connect", f"wss://127.0.0.1:{system.listen_tls}",
-                                 "--insecure", hint=False)
+                                 hint=False)
             row = system.finished(report["calls"][0]["call_sid"])
             assert row["ended_reason"] == "caller_hung_up" and row["figures"]["frames_down"] > 0, row
         assert system.metric('ringbridge_tls_handshakes_total{kind="resumed"}') >= 1, "the second AI leg did not resume"
