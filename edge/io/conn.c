@@ -246,11 +246,11 @@ bool conn_next(struct io *io, struct conn *conn, struct message *message)
 void conn_settle(struct io *io, struct conn *conn)
 {
     struct message message;
-    enum pull pull;
-    do {
-        pull = step(io, conn, &message);
+    assert(io->intake.conn == conn);
+    while (io->intake.wire.bytes || io->intake.plain.bytes) {
+        enum pull pull = step(io, conn, &message);
         assert(pull != PULL_MESSAGE); /* conn_next was not pulled until it said no */
-    } while (pull == PULL_AGAIN);
+    }
 }
 
 void conn_accepted(struct io *io, const struct io_done *done)

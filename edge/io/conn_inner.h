@@ -171,8 +171,8 @@ void conn_tell_end(struct io *io, struct conn *conn, struct message *message);
 /* The peer sent no more where more was needed. */
 void conn_fail_eof(struct io *io, struct conn *conn);
 
-/* Takes up to all of this turn's bytes through the phases without yielding: for a conn whose owner
- * has let go or waits. */
+/* Takes all bytes at hand through the phases without yielding: for a conn whose owner has let go or
+ * waits. A step that leaves some has moved the conn to LINGER, where they are dropped. */
 void conn_settle(struct io *io, struct conn *conn);
 
 /* Sends, receives, finishes, cancels, closes: whatever its state wants now. */

@@ -178,9 +178,7 @@ static void release_intake(struct io *io)
     struct conn *conn = io->intake.conn;
     if (!conn)
         return;
-    if (io->intake.wire.bytes || io->intake.plain.bytes)
-        conn_settle(io, conn);
-    assert(io->intake.wire.bytes == 0 && io->intake.plain.bytes == 0);
+    conn_settle(io, conn);
     ring_give_back(io->ring, io->intake.buffer);
     io->intake = (struct intake){0};
 }

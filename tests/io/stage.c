@@ -58,6 +58,8 @@ static void answer(struct stage *stage, struct conn *conn, const struct message 
     } else if (span_is(head->path, "/hold")) {
         assert_true(stage->held_count < STAGE_HELD_MAX);
         stage->held[stage->held_count++] = conn;
+    } else if (span_is(head->path, "/move")) {
+        conn_hand_over(stage->io, conn, stage->move_to, 1);
     } else if (span_is(head->path, "/refuse")) {
         conn_refuse(stage->io, conn, FAULT_not_found);
     } else {

@@ -15,6 +15,7 @@ struct stage {
     uint16_t port;
     size_t message_bytes_max; /* for upgrades; 65536 at first */
     bool deaf;                /* messages are taken and not echoed */
+    struct mail *move_to;     /* where requests to /move go */
     /* what the owner saw */
     unsigned requests, opens, messages, ends;
     struct message end; /* the last END */

@@ -267,6 +267,69 @@ static void a_handshake_that_stops_ends_in_time(void **state)
     close_all();
 }
 
+/* ---- a client that may say anything ---- */
+
+struct tls_peer {
+    struct peer *peer;
+    struct tls *tls;
+};
+
+static void tls_peer_flow(struct tls_peer *own, struct tls_flow *flow)
+{
+    peer_send(&stage, own->peer, flow->out, flow->out_bytes);
+    flow->out_bytes = 0;
+    stage_turn(&stage, 1);
+    peer_read(own->peer);
+    flow->in = span_from(own->peer->data, own->peer->bytes);
+    own->peer->bytes = 0;
+}
+
+static struct tls_peer tls_peer_open(void)
+{
+    static uint8_t out[TLS_FLIGHT_BYTES_MAX];
+    struct tls_peer own = {peer_open(stage.port), tls_dial(client, "localhost", stage.port)};
+    struct tls_flow flow = {.out = out, .out_room = sizeof out};
+    enum fault fault;
+    enum tls_step step;
+    while ((step = tls_handshake(own.tls, &flow, &fault)) == TLS_MORE)
+        tls_peer_flow(&own, &flow);
+    assert_int_equal(step, TLS_DONE);
+    tls_peer_flow(&own, &flow);
+    return own;
+}
+
+static void tls_peer_close(struct tls_peer *own)
+{
+    tls_free(own->tls);
+    peer_close(own->peer);
+}
+
+/* Written at once, so that what lies behind the request is on its way when it is dealt with. */
+static void a_flood_behind_a_request_ends_that_connection_alone(void **state)
+{
+    static const char *const paths[] = {"/move", "/hold", "/close", "/refuse"};
+    static uint8_t sealed[400000], plain[100000];
+    (void)state;
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        open_with("good");
+        stage.move_to = mail_open(4);
+        struct tls_peer own = tls_peer_open();
+        struct tls_flow flow = {.out = sealed, .out_room = sizeof sealed};
+        memset(plain, 'x', sizeof plain);
+        int bytes =
+            snprintf((char *)plain, sizeof plain, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", paths[i]);
+        assert_true(tls_write(own.tls, &flow, span_from(plain, (size_t)bytes)));
+        for (size_t at = (size_t)bytes; at + 500 < sizeof plain; at += 500)
+            assert_true(tls_write(own.tls, &flow, span_from(plain + at, 500)));
+        assert_int_equal(peer_offer(own.peer, sealed, flow.out_bytes), flow.out_bytes);
+        stage_until(&stage, peer_over(own.peer) || stage.metrics.conns_open == 0);
+        assert_int_equal(mail_waiting(stage.move_to), 0);
+        tls_peer_close(&own);
+        close_all();
+        mail_close(stage.move_to);
+    }
+}
+
 /* ---- OpenSSL's opinion ---- */
 
 static char opinion[65536];
@@ -392,6 +455,7 @@ int main(void)
         cmocka_unit_test(a_flipped_bit_is_noticed),
         cmocka_unit_test(a_truncated_stream_is_no_end),
         cmocka_unit_test(a_handshake_that_stops_ends_in_time),
+        cmocka_unit_test(a_flood_behind_a_request_ends_that_connection_alone),
         cmocka_unit_test(openssl_agrees),
         cmocka_unit_test(the_library_asks_our_heap),
         cmocka_unit_test(says_what_is_wrong_with_files),
