@@ -12,6 +12,7 @@
 #define HTTP_BODY_BYTES_MAX     65536   /* webhooks */
 #define HTTP_API_BODY_BYTES_MAX 1000000 /* /api/ paths that are not Twilio's; fits a link frame */
 #define HTTP_RESPONSE_BYTES_MAX 262144
+#define HTTP_BEHIND_BYTES_MAX   32768 /* that came behind a request before it was answered */
 #define HTTP_FIRST_BYTE_MS      5000
 #define HTTP_HEAD_MS            5000 /* whole head, from its first byte */
 #define HTTP_BODY_MS            10000

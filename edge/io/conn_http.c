@@ -4,8 +4,6 @@
 
 #include <stdio.h>
 
-/* Bytes that may lie behind a request that is not answered yet. */
-#define HELD_BYTES_MAX      32768
 #define RESPONSE_HEAD_ROOM  512 /* our own lines; content type and extra lines come on top */
 #define WEBSOCKET_KEY_BYTES 16
 #define WEBSOCKET_KEY_TEXT  24
@@ -123,7 +121,7 @@ enum pull conn_http_body(struct io *io, struct conn *conn, struct message *messa
 enum pull conn_http_hold(struct io *io, struct conn *conn)
 {
     while (conn_keep(io, conn))
-        if (rest_span(conn).bytes > conn->request_bytes + HELD_BYTES_MAX) {
+        if (rest_span(conn).bytes > conn->request_bytes + HTTP_BEHIND_BYTES_MAX) {
             conn_fail(io, conn, FAULT_http_pipeline);
             break;
         }

@@ -1,6 +1,6 @@
 /* A whole core's connections from one byte string: peers, slices, misfortunes, time and the owner's
  * whims are all drawn from it. At the end everything must be home: io_close and the fake kernel
- * check that. Linked with fake_kernel.c in place of ring_kernel.c. */
+ * check that. Linked with fake_kernel.c and fake_tls.c in place of ring_kernel.c and tls.c. */
 #include "common/panic.h"
 #include "edge/io/conn.h"
 #include "tests/io/fake_kernel.h"
@@ -104,11 +104,12 @@ static void answer_one(struct owner *owner)
         conn_respond(owner->io, conn, 200, "", "", span_of("late"), false);
 }
 
-static void dial(struct owner *owner)
+static void dial(struct owner *owner, bool tls)
 {
     struct dial dial = {.address_bytes = sizeof(struct sockaddr_in),
                         .host = "h",
                         .port = 80,
+                        .tls = tls,
                         .target = "/",
                         .headers = "Authorization: x\r\n",
                         .message_bytes_max = 300};
@@ -147,18 +148,26 @@ static void turn(struct owner *owner)
         pull(owner, conn_expired(owner->io, timer));
     read_inbox(owner);
     unsigned whim = fake_kernel_dice(32);
-    if (whim == 31)
-        dial(owner);
+    if (whim >= 30)
+        dial(owner, whim == 30);
     else if (whim > 24)
         answer_one(owner);
     io_flush(owner->io);
+}
+
+static void listen_on(struct owner *owner, bool tls)
+{
+    char error[256];
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    bool listening =
+        io_listen(owner->io, (struct sockaddr *)&address, sizeof address, tls, error, sizeof error);
+    assert(listening);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static struct owner owner;
     char error[256];
-    struct sockaddr_in address = {.sin_family = AF_INET};
     fake_kernel_begin(span_from(data, bytes));
     owner = (struct owner){.inbox = mail_open(2)};
     struct io_config config = {.conns_max = 8,
@@ -166,12 +175,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                                .receive_buffers = 4,
                                .metrics = &owner.metrics,
                                .send_queue_bytes_max = 2000,
+                               .tls_server = (struct tls_server *)&owner, /* never looked at */
+                               .tls_client = (struct tls_client *)&owner,
                                .doorbell = -1};
     owner.io = io_open(&config, error, sizeof error);
     assert(owner.io);
-    bool listening = io_listen(owner.io, (struct sockaddr *)&address, sizeof address, false, error,
-                               sizeof error);
-    assert(listening);
+    listen_on(&owner, false);
+    listen_on(&owner, true);
     for (unsigned turns = 0; turns < TURNS_MAX && !fake_kernel_over(); turns++)
         turn(&owner);
     io_close(owner.io);

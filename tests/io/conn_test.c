@@ -128,18 +128,25 @@ static void reads_the_next_request_after_the_answer(void **state)
 
 static void bounds_what_lies_behind_a_request(void **state)
 {
+    static const char request[] = "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n";
+    static char junk[HTTP_BEHIND_BYTES_MAX + 1];
     (void)state;
-    static char junk[40000];
     memset(junk, 'x', sizeof junk);
-    struct peer *peer = peer_open(stage.port);
-    peer_say(&stage, peer, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n");
-    stage_until(&stage, stage.held_count == 1);
-    peer_send(&stage, peer, junk, sizeof junk);
-    stage_until(&stage, stage.ends == 1);
-    assert_int_equal(stage.end.fault, FAULT_http_pipeline);
-    stage_until(&stage, peer_over(peer));
-    assert_true(peer_has(peer, "HTTP/1.1 400 "));
-    peer_close(peer);
+    for (size_t bytes = HTTP_BEHIND_BYTES_MAX - 1; bytes <= sizeof junk; bytes++) {
+        uint64_t before = stage.metrics.bytes_received;
+        struct peer *peer = peer_open(stage.port);
+        peer_say(&stage, peer, request);
+        peer_send(&stage, peer, junk, bytes);
+        stage_until(&stage, stage.metrics.bytes_received == before + sizeof request - 1 + bytes);
+        stage_turn(&stage, 1);
+        assert_int_equal(stage.ends, bytes > HTTP_BEHIND_BYTES_MAX);
+        if (stage.ends) {
+            assert_int_equal(stage.end.fault, FAULT_http_pipeline);
+            stage_until(&stage, peer_over(peer));
+            assert_true(peer_has(peer, "HTTP/1.1 400 "));
+        }
+        peer_close(peer);
+    }
 }
 
 static unsigned status_of(struct peer *peer)

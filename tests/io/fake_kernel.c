@@ -217,9 +217,16 @@ static void deliver(struct ring *ring, struct fake_op *op, const void *data, siz
     answer(ring, op->sqe.user_data, (int)bytes, flags);
 }
 
+/* The string's bytes; or a whole buffer of one byte, so that short strings reach large bounds. */
 static void deliver_script(struct ring *ring, struct fake_op *op)
 {
+    uint8_t filler[RECEIVE_BUFFER_BYTES];
     size_t bytes = next_byte() + 1u;
+    if (bytes == 256) {
+        memset(filler, next_byte(), sizeof filler);
+        deliver(ring, op, filler, sizeof filler);
+        return;
+    }
     bytes = bytes < world.script.bytes ? bytes : world.script.bytes;
     if (bytes == 0)
         return;
@@ -229,7 +236,7 @@ static void deliver_script(struct ring *ring, struct fake_op *op)
     deliver(ring, op, data, bytes);
 }
 
-/* The one answer to an upgrade that a client accepts. */
+/* The one answer to an upgrade that a client accepts, plain or as fake_tls.c's record. */
 static void deliver_accept(struct ring *ring, struct fake_op *op)
 {
     char head[256], accept[29];
@@ -238,11 +245,14 @@ static void deliver_accept(struct ring *ring, struct fake_op *op)
     if (!key || strlen(key) < 19 + 24)
         return;
     tls_websocket_accept(span_from(key + 19, 24), accept);
-    int bytes = snprintf(head, sizeof head,
+    char *text = fake_kernel_dice(2) ? head + 2 : head;
+    int bytes = snprintf(text, sizeof head - 2,
                          "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                          "Connection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
                          accept);
-    deliver(ring, op, head, (size_t)bytes);
+    head[0] = text == head ? head[0] : 0;
+    head[1] = text == head ? head[1] : (char)bytes;
+    deliver(ring, op, head, (size_t)(text - head + bytes));
 }
 
 static void accept_one(struct ring *ring, struct fake_op *op)

@@ -43,6 +43,9 @@ static const struct {
     morsel("\x88\x82\0\0\0\0\x03\xe8"),
     morsel("\x88\x02\x03\xe8"),
     morsel("\x82\xfe\x01\x00\0\0\0\0"),
+    morsel("\4\0"),
+    morsel("\4\0\5\0"),
+    morsel("\4\0\6\0\0\x1bGET / HTTP/1.1\r\nHost: x\r\n\r\n\0\3GET\7\1x"),
 };
 
 /* Mostly dice; now and then a whole delivery to a connection that may be there. */
@@ -53,15 +56,20 @@ static size_t draw(uint8_t *history)
     for (uint64_t i = 0; i < parts; i++) {
         for (uint64_t noise = dice(20); noise; noise--)
             history[bytes++] = (uint8_t)dice(256);
-        for (uint8_t k = 0; k < 2; k++) { /* connections come */
+        for (uint8_t listener = 0; listener < 2; listener++) { /* connections come */
             history[bytes++] = 0;
-            history[bytes++] = 0;
+            history[bytes++] = listener;
             history[bytes++] = 0;
         }
         uint64_t at = dice(sizeof morsels / sizeof morsels[0]);
-        history[bytes++] = 1; /* bytes arrive */
-        history[bytes++] = (uint8_t)(1 + dice(4));
-        history[bytes++] = (uint8_t)(morsels[at].count - 1);
+        bool record = dice(2); /* of fake_tls.c: type and length */
+        history[bytes++] = 1;  /* bytes arrive */
+        history[bytes++] = (uint8_t)(2 + dice(4));
+        history[bytes++] = (uint8_t)(morsels[at].count - 1 + 2 * record);
+        if (record) {
+            history[bytes++] = 0;
+            history[bytes++] = (uint8_t)morsels[at].count;
+        }
         memcpy(history + bytes, morsels[at].bytes, morsels[at].count);
         bytes += morsels[at].count;
     }
