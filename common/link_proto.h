@@ -51,11 +51,17 @@
  *    "ticket":"..",  "expires_at_ms":unix ms, "home_core":n,
  *    "signatures":[every X-Twilio-Signature value that is right for this stream's URL],
  *    "duration_max_s":3600, "first_seq":n (absent: 0; the first event is n + 1),
+ *    "append_ms":20|40|60|100 (absent: 20), "record":bool (absent: false),
  *    "ai":{"backend":"openai_realtime","url":"wss://host/v1/realtime?model=..","key":"..",
  *          "format":"pcmu"|"pcm","model":..,"voice":..,"instructions":..,"greeting":"" or text,
- *          "transcription_model":..,"language":.., "tools":[function objects]}}}
+ *          "transcription_model":..,"language":.., "tools":[function objects],
+ *          all of these may be absent: "greeting_interruptible":true, "interrupt_after_ms":0,
+ *          "vad_prefix_ms":300, "vad_silence_ms":500, "vad_threshold_percent":50,
+ *          "session_max_s":3600}}}
  *    Secrets in it (key) are wiped by the edge when the AI leg is up or the plan dies.
  * ORDER "hangup": {"kind":"hangup","call":uuid,"reason":"name from end.def"}
+ * ORDER "record": {"kind":"record","call":uuid,"pause":bool}   pause or resume the recording
+ * ORDER "say":    {"kind":"say","call":uuid,"text":"..","interruptible":bool}  the agent says this
  * ORDER "drain":  {"kind":"drain"}
  *
  * EVENT kinds (all with call, organization, seq, at_ms):

@@ -87,6 +87,11 @@ _Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX <= RING_ANS
 #define PLAN_INSTRUCTIONS_BYTES_MAX 131072
 #define PLAN_TOOLS_MAX              128
 #define PLAN_TOOLS_BYTES_MAX        131072
+#define PLAN_INTERRUPT_AFTER_MS_MAX 2000
+#define PLAN_VAD_PREFIX_MS_MAX      2000
+#define PLAN_VAD_SILENCE_MS_MAX     5000
+#define PLAN_SESSION_S              3600  /* OpenAI's cap */
+#define PLAN_SESSION_S_MIN          10    /* shorter ones could not be renewed in time */
 #define PLAN_DURATION_S_MAX         86400 /* Twilio ends every call after 24 hours */
 
 #endif

@@ -42,7 +42,7 @@ enum end convert_up_text(struct calls *calls, struct call *call, struct span pay
 {
     if (call->pcm) {
         bool whole = base64_decode(payload, calls->codes);
-        assert(whole); /* bridge.c has looked */
+        assert(whole); /* up.c and down.c have looked */
         return convert_up(calls, call, calls->codes, samples);
     }
     struct conn *ai = call_ai(calls, call);
@@ -117,7 +117,7 @@ static enum end narrow_down(struct calls *calls, struct call *call, struct span 
 {
     struct down *down = &call->down;
     bool whole = base64_decode(piece, calls->codes);
-    assert(whole); /* bridge.c has looked */
+    assert(whole); /* up.c and down.c have looked */
     struct span bytes = span_from(calls->codes, (size_t)base64_decoded_bytes(piece));
     size_t wide = pcm_take(&down->pcm, bytes, calls->wide);
     *samples = resample_run(&down->resample, calls->wide, wide, calls->narrow);

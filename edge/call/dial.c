@@ -131,7 +131,7 @@ enum end dial_ready(struct calls *calls, struct call *call, const struct realtim
     histogram_add(&calls->metrics->ai_ready, call->figures.dial_ms * 1000);
     wheel_cancel(io_wheel(calls->io), &call->ai_timer);
     record_ready(calls, call, event->session_id);
-    TRY(bridge_flush_early(calls, call));
+    TRY(up_flush_early(calls, call));
     return dial_greet(calls, call);
 }
 

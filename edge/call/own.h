@@ -56,13 +56,30 @@ enum end dial_over(struct calls *calls, struct call *call, const struct message 
 /* The agent speaks first, once both legs are there. */
 enum end dial_greet(struct calls *calls, struct call *call);
 
-/* bridge.c: the story of a syllable. */
+/* bridge.c: the story of a syllable: whose message means what. */
 enum end bridge_carrier(struct calls *calls, struct call *call, struct span text);
 enum end bridge_ai(struct calls *calls, struct call *call, struct span text);
+/* A leg did wrong: its close frame will say so, and conn_close counts it. */
+enum end call_blame_carrier(struct call *call, enum fault fault);
+enum end call_blame_ai(struct call *call, enum fault fault);
+
+/* up.c: caller to AI. */
+enum end up_media(struct calls *calls, struct call *call, const struct twilio_message *media);
+void up_sequence(struct calls *calls, struct call *call, uint64_t sequence);
 /* The AI became ready: caller audio kept so far goes to it. */
-enum end bridge_flush_early(struct calls *calls, struct call *call);
+enum end up_flush_early(struct calls *calls, struct call *call);
 /* Carrier's clock now, in samples. */
-uint64_t bridge_clock(const struct calls *calls, const struct call *call);
+uint64_t up_clock(const struct calls *calls, const struct call *call);
+
+/* down.c: AI to caller. */
+enum end down_audio(struct calls *calls, struct call *call, const struct realtime_event *delta);
+/* A mark, if one is due. */
+enum end down_mark(struct calls *calls, struct call *call, bool at_end);
+/* Mark names are numbers of ours; any other name was not sent by us and means nothing. */
+void down_mark_echo(struct calls *calls, struct call *call, struct span name);
+/* The caller speaks: what is being played is cut off. */
+enum end down_interrupt(struct calls *calls, struct call *call);
+void down_response_done(struct calls *calls, struct call *call, const struct realtime_event *done);
 
 /* convert.c: audio between the legs' formats, straight into send buffers. */
 enum end convert_up(struct calls *calls, struct call *call, const uint8_t *codes, size_t samples);

@@ -148,7 +148,7 @@ void record_agent_texts(struct calls *calls, struct call *call, bool finishing)
 {
     struct heard *heard = &call->down.heard;
     struct heard_item *item;
-    uint64_t now = bridge_clock(calls, call);
+    uint64_t now = up_clock(calls, call);
     while ((item = heard_tellable(heard, now, finishing))) {
         record_agent_text(calls, call, item);
         heard_told(heard, item);

@@ -72,6 +72,21 @@ static int64_t integer(struct reader *reader, const json_t *object, const char *
     return json_integer_value(value);
 }
 
+/* What an organisation may choose and mostly does not. */
+static int64_t choice(struct reader *reader, const json_t *object, const char *name,
+                      int64_t otherwise, int64_t min, int64_t max)
+{
+    return json_object_get(object, name) ? integer(reader, object, name, min, max) : otherwise;
+}
+
+static bool yes(struct reader *reader, const json_t *object, const char *name, bool otherwise)
+{
+    const json_t *value = json_object_get(object, name);
+    if (value && !json_is_boolean(value))
+        fail(reader, "%s is neither true nor false", name);
+    return value ? json_is_true(value) : otherwise;
+}
+
 static bool is_hex(char byte, bool upper_too)
 {
     return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'f') ||
@@ -154,8 +169,12 @@ static void read_facts(struct reader *reader, const json_t *object, struct plan 
     plan->expires_at_ms = integer(reader, object, "expires_at_ms", 1, INT64_MAX);
     plan->duration_max_s =
         (uint32_t)integer(reader, object, "duration_max_s", 1, PLAN_DURATION_S_MAX);
-    if (json_object_get(object, "first_seq")) /* 0: the conversation's first stream */
-        plan->first_seq = (uint64_t)integer(reader, object, "first_seq", 0, INT64_MAX / 2);
+    /* 0: the conversation's first stream */
+    plan->first_seq = (uint64_t)choice(reader, object, "first_seq", 0, 0, INT64_MAX / 2);
+    plan->append_ms = (uint16_t)choice(reader, object, "append_ms", 20, 20, 100);
+    if (plan->append_ms % 20 || plan->append_ms == 80)
+        fail(reader, "append_ms is none of 20, 40, 60 and 100");
+    plan->record = yes(reader, object, "record", false);
     read_ticket(reader, object, plan);
     read_signatures(reader, object, plan);
 }
@@ -218,6 +237,21 @@ static void read_ai(struct reader *reader, const json_t *ai, struct parts *parts
     read_tools(reader, ai, parts);
 }
 
+static void read_manners(struct reader *reader, const json_t *ai, struct plan *plan)
+{
+    plan->ai.greeting_interruptible = yes(reader, ai, "greeting_interruptible", true);
+    plan->ai.interrupt_after_ms =
+        (uint16_t)choice(reader, ai, "interrupt_after_ms", 0, 0, PLAN_INTERRUPT_AFTER_MS_MAX);
+    plan->ai.vad_prefix_ms =
+        (uint16_t)choice(reader, ai, "vad_prefix_ms", 300, 0, PLAN_VAD_PREFIX_MS_MAX);
+    plan->ai.vad_silence_ms =
+        (uint16_t)choice(reader, ai, "vad_silence_ms", 500, 100, PLAN_VAD_SILENCE_MS_MAX);
+    plan->ai.vad_threshold_percent =
+        (uint8_t)choice(reader, ai, "vad_threshold_percent", 50, 0, 100);
+    plan->ai.session_max_s = (uint32_t)choice(reader, ai, "session_max_s", PLAN_SESSION_S,
+                                              PLAN_SESSION_S_MIN, PLAN_DURATION_S_MAX);
+}
+
 /* Puts facts and texts into one block. */
 static struct plan *join(const struct plan *facts, const struct parts *parts)
 {
@@ -268,6 +302,7 @@ struct plan *plan_read_object(struct json_t *object, unsigned cores, char *error
     else
         read_facts(&reader, object, &facts);
     read_ai(&reader, ai, &parts);
+    read_manners(&reader, ai, &facts);
     if (!reader.failed) {
         plan = join(&facts, &parts);
         if (!plan)

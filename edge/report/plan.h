@@ -28,6 +28,8 @@ struct plan {
     unsigned signatures_count;                /* 0: no value is acceptable */
     uint64_t first_seq; /* events are numbered from here: a conversation may have several streams */
     uint32_t duration_max_s;
+    uint16_t append_ms; /* caller audio per append: 20, 40, 60 or 100 */
+    bool record;        /* keep both tracks in the spool */
     struct {
         char host[256]; /* name or address; an IPv6 address stands without its brackets */
         uint16_t port;
@@ -38,6 +40,12 @@ struct plan {
         const char *model, *voice, *instructions, *greeting;
         const char *transcription_model, *language; /* "" when not wanted */
         const char *tools_json;                     /* an array, compact */
+        bool greeting_interruptible;                /* false: the caller hears it whole */
+        uint16_t interrupt_after_ms;                /* of speech before it interrupts; 0: at once */
+        uint16_t vad_prefix_ms;                     /* audio before speech that belongs to it */
+        uint16_t vad_silence_ms;                    /* that ends a turn */
+        uint8_t vad_threshold_percent;              /* how sure the AI must be that it is speech */
+        uint32_t session_max_s;                     /* the provider ends a session after this */
     } ai;
 };
 
