@@ -37,6 +37,21 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
+static void add_number(json_t *object, const char *name, unsigned value)
+{
+    json_object_set_new(object, name, json_integer((json_int_t)value));
+}
+
+static void add_manners(json_t *ai, const struct calls_incoming *call)
+{
+    json_object_set_new(ai, "greeting_interruptible", json_boolean(call->greeting_interruptible));
+    add_number(ai, "interrupt_after_ms", call->interrupt_after_ms);
+    add_number(ai, "vad_prefix_ms", call->vad_prefix_ms);
+    add_number(ai, "vad_silence_ms", call->vad_silence_ms);
+    add_number(ai, "vad_threshold_percent", call->vad_threshold_percent);
+    add_number(ai, "session_max_s", call->session_max_s);
+}
+
 static json_t *write_ai(const struct options *options, const struct calls_incoming *call)
 {
     char url[2304];
@@ -47,12 +62,15 @@ static json_t *write_ai(const struct options *options, const struct calls_incomi
         return NULL;
     }
     const char *key = call->ai_key ? call->ai_key : or_empty(options->openai_api_key);
-    return json_pack(
+    json_t *ai = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "backend",
         or_empty(call->ai_backend), "url", url, "key", key, "format", or_empty(call->audio_format),
         "model", or_empty(call->model), "voice", or_empty(call->voice), "instructions",
         or_empty(call->instructions), "greeting", or_empty(call->greeting), "transcription_model",
         or_empty(call->transcription_model), "language", or_empty(call->language), "tools", tools);
+    if (ai)
+        add_manners(ai, call);
+    return ai;
 }
 
 int64_t plan_write_first_seq(bool first_stream)
@@ -66,13 +84,14 @@ json_t *plan_write(const struct options *options, const struct plan_facts *facts
     json_t *ai = write_ai(options, call);
     if (!ai)
         return NULL;
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:I, s:I, s:o}", "call",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:I, s:I, s:I, s:b, s:o}", "call",
                      call->conversation, "organization", call->organization, "call_sid",
                      facts->call_sid, "account_sid", facts->account_sid, "ticket", facts->ticket,
                      "expires_at_ms", (json_int_t)facts->expires_at_ms, "home_core",
                      (json_int_t)facts->home_core, "signatures", write_signatures(options, facts),
                      "duration_max_s", (json_int_t)call->duration_max_s, "first_seq",
-                     (json_int_t)facts->first_seq, "ai", ai);
+                     (json_int_t)facts->first_seq, "append_ms", (json_int_t)call->append_ms,
+                     "record", call->record, "ai", ai);
 }
 
 char *plan_write_order(json_t *plan)

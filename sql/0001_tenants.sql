@@ -113,6 +113,15 @@ CREATE TABLE channel_configurations (
     transcription_model text,
     duration_max_s      integer,
     tools               jsonb,
+    append_ms           integer,
+    greeting_interruptible boolean,
+    interrupt_after_ms  integer,
+    vad_prefix_ms       integer,
+    vad_silence_ms      integer,
+    vad_threshold_percent integer,
+    session_max_s       integer,
+    record              boolean,
+    record_kbps         integer,
     settings            jsonb NOT NULL DEFAULT '{}',
     created_at          timestamptz NOT NULL DEFAULT now(),
     updated_at          timestamptz NOT NULL DEFAULT now(),
@@ -131,6 +140,14 @@ CREATE TABLE channel_configurations (
     CONSTRAINT channel_configurations_duration CHECK (duration_max_s BETWEEN 10 AND 86400),
     CONSTRAINT channel_configurations_tools
         CHECK (jsonb_typeof(tools) = 'array' AND length(tools::text) <= 262144),
+    -- The same bounds stand in edge/limits.h and edge/report/plan.c; a test compares them.
+    CONSTRAINT channel_configurations_append CHECK (append_ms IN (20, 40, 60, 100)),
+    CONSTRAINT channel_configurations_interrupt CHECK (interrupt_after_ms BETWEEN 0 AND 2000),
+    CONSTRAINT channel_configurations_vad
+        CHECK (vad_prefix_ms BETWEEN 0 AND 2000 AND vad_silence_ms BETWEEN 100 AND 5000
+               AND vad_threshold_percent BETWEEN 0 AND 100),
+    CONSTRAINT channel_configurations_session CHECK (session_max_s BETWEEN 10 AND 86400),
+    CONSTRAINT channel_configurations_record CHECK (record_kbps BETWEEN 8 AND 256),
     CONSTRAINT channel_configurations_settings
         CHECK (jsonb_typeof(settings) = 'object' AND length(settings::text) <= 65536)
 );
@@ -150,6 +167,20 @@ COMMENT ON COLUMN channel_configurations.language IS 'The caller''s language for
 COMMENT ON COLUMN channel_configurations.transcription_model IS 'What writes down the caller''s words; empty: nobody does.';
 COMMENT ON COLUMN channel_configurations.duration_max_s IS 'Longest call in seconds.';
 COMMENT ON COLUMN channel_configurations.tools IS 'Functions the agent may call: a JSON array of function objects.';
+COMMENT ON COLUMN channel_configurations.append_ms IS
+    'How much caller audio goes into one message to the AI: 20, 40, 60 or 100 ms.';
+COMMENT ON COLUMN channel_configurations.greeting_interruptible IS
+    'False: the caller hears the greeting to its end, whatever he says.';
+COMMENT ON COLUMN channel_configurations.interrupt_after_ms IS
+    'How long the caller must speak before the agent falls silent; 0: at once.';
+COMMENT ON COLUMN channel_configurations.vad_prefix_ms IS 'Audio before the detected speech that belongs to it.';
+COMMENT ON COLUMN channel_configurations.vad_silence_ms IS 'Silence that ends the caller''s turn.';
+COMMENT ON COLUMN channel_configurations.vad_threshold_percent IS
+    'How sure the AI must be that it hears speech: more for noisy lines.';
+COMMENT ON COLUMN channel_configurations.session_max_s IS
+    'How long the AI''s maker lets a session live; it is renewed before.';
+COMMENT ON COLUMN channel_configurations.record IS 'True: both sides of every call are kept.';
+COMMENT ON COLUMN channel_configurations.record_kbps IS 'Opus bit rate of what is kept, both sides together.';
 COMMENT ON COLUMN channel_configurations.settings IS
     'What has no column yet: forwarding, voicemail, addresses for notifications.';
 COMMENT ON COLUMN channel_configurations.created_at IS 'When the row was made.';
@@ -241,14 +272,18 @@ CREATE POLICY gate ON credentials FOR SELECT TO ringbridge_gate USING (true);
 CREATE FUNCTION default_configuration()
 RETURNS TABLE (ai_backend text, model text, voice text, instructions text, greeting text,
                audio_format text, language text, transcription_model text,
-               duration_max_s integer, tools jsonb)
+               duration_max_s integer, tools jsonb, append_ms integer,
+               greeting_interruptible boolean, interrupt_after_ms integer, vad_prefix_ms integer,
+               vad_silence_ms integer, vad_threshold_percent integer, session_max_s integer,
+               record boolean, record_kbps integer)
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT 'openai_realtime', 'gpt-realtime', 'marin',
            'You answer the telephone for a small company. Be friendly and brief, speak in short '
            'sentences, ask one question at a time, and speak the language of the caller. When you '
            'do not know something, say so and offer to take a message.',
            'Hello! How can I help you?',
-           'pcmu', '', 'gpt-4o-mini-transcribe', 3600, '[]'::jsonb
+           'pcmu', '', 'gpt-4o-mini-transcribe', 3600, '[]'::jsonb,
+           20, true, 0, 300, 500, 50, 3600, false, 24
 $$;
 COMMENT ON FUNCTION default_configuration() IS
     'What answers when an organisation has not said otherwise, value by value.';
@@ -256,7 +291,10 @@ COMMENT ON FUNCTION default_configuration() IS
 CREATE FUNCTION channel_configuration(organization uuid, wanted text)
 RETURNS TABLE (configured boolean, ai_backend text, model text, voice text, instructions text,
                greeting text, audio_format text, language text, transcription_model text,
-               duration_max_s integer, tools jsonb, settings jsonb)
+               duration_max_s integer, tools jsonb, append_ms integer,
+               greeting_interruptible boolean, interrupt_after_ms integer, vad_prefix_ms integer,
+               vad_silence_ms integer, vad_threshold_percent integer, session_max_s integer,
+               record boolean, record_kbps integer, settings jsonb)
 LANGUAGE sql STABLE AS $$
     SELECT own.id IS NOT NULL,
            coalesce(own.ai_backend, built_in.ai_backend),
@@ -269,6 +307,15 @@ LANGUAGE sql STABLE AS $$
            coalesce(own.transcription_model, built_in.transcription_model),
            coalesce(own.duration_max_s, built_in.duration_max_s),
            coalesce(own.tools, built_in.tools),
+           coalesce(own.append_ms, built_in.append_ms),
+           coalesce(own.greeting_interruptible, built_in.greeting_interruptible),
+           coalesce(own.interrupt_after_ms, built_in.interrupt_after_ms),
+           coalesce(own.vad_prefix_ms, built_in.vad_prefix_ms),
+           coalesce(own.vad_silence_ms, built_in.vad_silence_ms),
+           coalesce(own.vad_threshold_percent, built_in.vad_threshold_percent),
+           coalesce(own.session_max_s, built_in.session_max_s),
+           coalesce(own.record, built_in.record),
+           coalesce(own.record_kbps, built_in.record_kbps),
            coalesce(own.settings, '{}'::jsonb)
     FROM default_configuration() AS built_in
     LEFT JOIN channel_configurations AS own

@@ -270,7 +270,15 @@ CREATE TYPE call_answer AS (
     duration_max_s      integer,
     tools               jsonb,
     settings            jsonb,
-    ai_sealed           bytea
+    ai_sealed           bytea,
+    append_ms           integer,
+    record              boolean,
+    greeting_interruptible boolean,
+    interrupt_after_ms  integer,
+    vad_prefix_ms       integer,
+    vad_silence_ms      integer,
+    vad_threshold_percent integer,
+    session_max_s       integer
 );
 COMMENT ON TYPE call_answer IS 'Whose call it is and how its agent behaves.';
 
@@ -279,7 +287,9 @@ RETURNS call_answer
 LANGUAGE sql STABLE AS $$
     SELECT 'found', is_new, c.id, o.id, o.name, c.account_sid, c.call_sid, c.call_status::text,
            f.configured, f.ai_backend, f.model, f.voice, f.instructions, f.greeting, f.audio_format,
-           f.language, f.transcription_model, f.duration_max_s, f.tools, f.settings, k.sealed
+           f.language, f.transcription_model, f.duration_max_s, f.tools, f.settings, k.sealed,
+           f.append_ms, f.record, f.greeting_interruptible, f.interrupt_after_ms, f.vad_prefix_ms,
+           f.vad_silence_ms, f.vad_threshold_percent, f.session_max_s
     FROM conversations AS c
     JOIN organizations AS o ON o.id = c.organization_id
     CROSS JOIN LATERAL channel_configuration(o.id, 'voice') AS f

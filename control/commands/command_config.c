@@ -71,22 +71,11 @@ static int read_setting(struct request *request, const char *word, bool unset)
     return COMMAND_DONE;
 }
 
-static int explain_refusal(struct db *db)
+static int explain_refusal(struct db *db, const char *key)
 {
-    static const char prefix[] = "channel_configurations_";
-    const char *constraint = db_constraint(db);
-    if (strcmp(constraint, "channel_configurations_channel") == 0)
+    if (strcmp(db_constraint(db), "channel_configurations_channel") == 0)
         return command_fail("--channel is voice, sms or whatsapp");
-    if (strcmp(constraint, "channel_configurations_audio_format") == 0)
-        return command_fail("audio_format is pcmu (passed through untouched) or pcm (24 kHz)");
-    if (strcmp(constraint, "channel_configurations_duration") == 0)
-        return command_fail("duration_max_s is from 10 to 86400 seconds");
-    if (strcmp(constraint, "channel_configurations_tools") == 0)
-        return command_fail("tools is a JSON array of function objects, 256 KiB at most");
-    if (strncmp(constraint, prefix, sizeof prefix - 1) == 0)
-        return command_fail("%s: not a value it can have (too long, or characters it cannot hold)",
-                            constraint + sizeof prefix - 1);
-    return command_fail("a value is not of its type: %s", db_error(db));
+    return command_fail("%s is %s", key, configurations_rule(key));
 }
 
 static int change(const struct options *options, struct db *db, const char *organization)
@@ -97,10 +86,11 @@ static int change(const struct options *options, struct db *db, const char *orga
     for (int i = 2; i < options->words_count && status == COMMAND_DONE; i++)
         status = read_setting(&request, options->words[i], unset);
     if (status == COMMAND_DONE) {
-        enum db_result result =
-            configurations_set(db, organization, options->channel, request.settings, request.count);
+        const char *refused;
+        enum db_result result = configurations_set(db, organization, options->channel,
+                                                   request.settings, request.count, &refused);
         if (result == DB_REFUSED)
-            status = explain_refusal(db);
+            status = explain_refusal(db, refused);
         else if (result != DB_OK)
             status = command_database_failed(db, result);
     }

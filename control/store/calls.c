@@ -89,7 +89,9 @@ static const char *text_cell(const struct db_rows *rows, int column)
 #define ANSWER_COLUMNS                                                                             \
     "found, created, conversation_id, organization_id, organization_name, call_status, "           \
     "configured, ai_backend, model, voice, instructions, greeting, audio_format, language, "       \
-    "transcription_model, duration_max_s, tools, settings, ai_sealed, call_sid, account_sid"
+    "transcription_model, duration_max_s, tools, settings, ai_sealed, call_sid, account_sid, "     \
+    "append_ms, record, greeting_interruptible, interrupt_after_ms, vad_prefix_ms, "               \
+    "vad_silence_ms, vad_threshold_percent, session_max_s"
 
 static void open_ai_key(const struct seal *seal, struct calls_incoming *incoming)
 {
@@ -105,6 +107,19 @@ static void open_ai_key(const struct seal *seal, struct calls_incoming *incoming
     incoming->ai_key_lost = !incoming->ai_key;
     explicit_bzero(key, sizeof key);
     free(sealed);
+}
+
+static void read_manners(struct calls_incoming *incoming)
+{
+    const struct db_rows *rows = incoming->rows;
+    incoming->append_ms = (unsigned)db_cell_number(rows, 0, 21);
+    incoming->record = db_cell_bool(rows, 0, 22);
+    incoming->greeting_interruptible = db_cell_bool(rows, 0, 23);
+    incoming->interrupt_after_ms = (unsigned)db_cell_number(rows, 0, 24);
+    incoming->vad_prefix_ms = (unsigned)db_cell_number(rows, 0, 25);
+    incoming->vad_silence_ms = (unsigned)db_cell_number(rows, 0, 26);
+    incoming->vad_threshold_percent = (unsigned)db_cell_number(rows, 0, 27);
+    incoming->session_max_s = (unsigned)db_cell_number(rows, 0, 28);
 }
 
 static void read_answer(const struct seal *seal, struct calls_incoming *incoming)
@@ -130,6 +145,7 @@ static void read_answer(const struct seal *seal, struct calls_incoming *incoming
     incoming->duration_max_s = (uint32_t)db_cell_number(rows, 0, 15);
     incoming->tools_json = text_cell(rows, 16);
     incoming->settings_json = text_cell(rows, 17);
+    read_manners(incoming);
     open_ai_key(seal, incoming);
 }
 

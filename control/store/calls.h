@@ -55,6 +55,11 @@ struct calls_incoming {
     const char *tools_json;                     /* a JSON array */
     const char *settings_json;                  /* a JSON object */
     uint32_t duration_max_s;
+    bool record;        /* the edge keeps both tracks */
+    unsigned append_ms; /* and so on: link_proto.h, "prepare"; their ranges are the schema's */
+    bool greeting_interruptible;
+    unsigned interrupt_after_ms, vad_prefix_ms, vad_silence_ms, vad_threshold_percent;
+    unsigned session_max_s;
     char *ai_key;     /* the organisation's own AI key, opened; NULL: use the installation's */
     bool ai_key_lost; /* it has one but it does not open (another RINGBRIDGE_SECRET_KEY): say so
                          loudly, and do not bill the installation's account for it */

@@ -18,9 +18,14 @@ bool configurations_has(const char *key);
 /* Names of the columns, for messages: "instructions, model, ...". */
 const char *configurations_keys(void);
 
-/* All or none of them. DB_REFUSED: db_constraint names the column's rule. Keys must be keys. */
+/* What a key's value must be, in words: "20, 40, 60 or 100 milliseconds". */
+const char *configurations_rule(const char *key);
+
+/* All or none of them. DB_REFUSED: *refused (may be NULL) is the key whose value was, or
+ * db_constraint says that the channel is none. Keys must be keys. */
 enum db_result configurations_set(struct db *db, const char *organization, const char *channel,
-                                  const struct configurations_setting *settings, int count);
+                                  const struct configurations_setting *settings, int count,
+                                  const char **refused);
 
 /* key, value, "own" or "built-in": what is in force. */
 enum db_result configurations_show(struct db *db, const char *organization, const char *channel,

@@ -67,7 +67,16 @@ is 0 'settings={"n": 5, "mail": "a@example.com"}' config show --org Acme --chann
 is 1 'audio_format is' config set --org Acme --channel voice audio_format=mp3 model=other
 is 0 '^model=.*(built-in)' config show --org Acme --channel voice
 is 1 'from 10 to 86400' config set --org Acme --channel voice duration_max_s=9
-is 1 'not of its type' config set --org Acme --channel voice tools={
+is 1 'append_ms is 20, 40, 60 or 100' config set --org Acme --channel voice append_ms=80
+is 1 'append_ms is 20, 40, 60 or 100' config set --org Acme --channel voice append_ms=soon
+is 1 'vad_silence_ms is from 100 to 5000' config set --org Acme --channel voice vad_silence_ms=99
+is 1 'record is true or false' config set --org Acme --channel voice record=perhaps
+is 2 'no setting "settings.append_ms"' config set --org Acme --channel voice settings.append_ms=60
+"$control" config set --org Acme --channel voice append_ms=60 record=true
+is 0 '^append_ms=60$' config show --org Acme --channel voice
+is 0 '^record=true$' config show --org Acme --channel voice
+is 0 '^vad_silence_ms=500 *(built-in)' config show --org Acme --channel voice
+is 1 'JSON array' config set --org Acme --channel voice tools={
 is 1 'JSON array' config set --org Acme --channel voice tools={}
 is 2 'no setting "colour"' config set --org Acme --channel voice colour=blue
 is 2 'not KEY=VALUE' config set --org Acme --channel voice colour

@@ -287,7 +287,15 @@ static void the_edge_reads_the_plan(void **state)
                                         .language = "en",
                                         .transcription_model = "gpt-4o-transcribe",
                                         .tools_json = "[{\"type\":\"function\",\"name\":\"x\"}]",
-                                        .duration_max_s = 3600};
+                                        .duration_max_s = 3600,
+                                        .record = true,
+                                        .append_ms = 60,
+                                        .greeting_interruptible = false,
+                                        .interrupt_after_ms = 11,
+                                        .vad_prefix_ms = 12,
+                                        .vad_silence_ms = 130,
+                                        .vad_threshold_percent = 14,
+                                        .session_max_s = 1500};
     const struct signature_tokens tokens = {.tokens = {"a", "b", "c", "d"}};
     const struct plan_facts facts = {.call = &call,
                                      .call_sid = "CA00000000000000000000000000000001",
@@ -312,6 +320,14 @@ static void the_edge_reads_the_plan(void **state)
     assert_string_equal(plan->ai.target, "/v1/realtime?model=gpt-realtime");
     assert_string_equal(plan->ai.instructions, call.instructions);
     assert_string_equal(plan->ai.key, "k");
+    assert_true(plan->record);
+    assert_int_equal(plan->append_ms, 60);
+    assert_false(plan->ai.greeting_interruptible);
+    assert_int_equal(plan->ai.interrupt_after_ms, 11);
+    assert_int_equal(plan->ai.vad_prefix_ms, 12);
+    assert_int_equal(plan->ai.vad_silence_ms, 130);
+    assert_int_equal(plan->ai.vad_threshold_percent, 14);
+    assert_int_equal(plan->ai.session_max_s, 1500);
     plan_free(plan);
     plan_write_free(json);
     json_decref(object);

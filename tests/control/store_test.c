@@ -8,6 +8,7 @@
 #include "control/store/configurations.h"
 #include "control/store/edges.h"
 #include "control/store/events.h"
+#include "edge/limits.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -114,7 +115,7 @@ static void own_settings_win_over_built_in_ones_one_by_one(void **state)
     char sid[35];
     struct calls_incoming incoming;
     struct calls_webhook webhook = webhook_for(sid, "+15550101");
-    assert_int_equal(configurations_set(admin, beta, "voice", settings, 3), DB_OK);
+    assert_int_equal(configurations_set(admin, beta, "voice", settings, 3, NULL), DB_OK);
     assert_int_equal(calls_incoming(db, &database_seal, &webhook, &incoming), DB_OK);
     assert_true(incoming.configured);
     assert_string_equal(incoming.greeting, "");
@@ -125,9 +126,77 @@ static void own_settings_win_over_built_in_ones_one_by_one(void **state)
 
     /* all or nothing */
     const struct configurations_setting bad[] = {{"greeting", "Hi"}, {"audio_format", "mp3"}};
-    assert_int_equal(configurations_set(admin, beta, "voice", bad, 2), DB_REFUSED);
+    const char *refused;
+    assert_int_equal(configurations_set(admin, beta, "voice", bad, 2, &refused), DB_REFUSED);
+    assert_string_equal(refused, "audio_format");
     assert_string_equal(db_constraint(admin), "channel_configurations_audio_format");
     assert_string_equal(database_ask("SELECT greeting FROM channel_configurations"), "");
+    db_close(admin);
+}
+
+static bool takes(struct db *admin, const char *key, int64_t value)
+{
+    char text[24];
+    const char *refused = NULL;
+    snprintf(text, sizeof text, "%lld", (long long)value);
+    const struct configurations_setting setting = {key, text};
+    enum db_result result = configurations_set(admin, acme, "voice", &setting, 1, &refused);
+    assert_true(result == DB_OK || result == DB_REFUSED);
+    assert_true(result == DB_OK || strcmp(refused, key) == 0);
+    return result == DB_OK;
+}
+
+/* What the edge would refuse to run a call with cannot be stored. */
+static void choices_have_the_bounds_that_the_edge_has(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *key;
+        int64_t min, max;
+    } ranges[] = {{"interrupt_after_ms", 0, PLAN_INTERRUPT_AFTER_MS_MAX},
+                  {"vad_prefix_ms", 0, PLAN_VAD_PREFIX_MS_MAX},
+                  {"vad_silence_ms", 100, PLAN_VAD_SILENCE_MS_MAX},
+                  {"vad_threshold_percent", 0, 100},
+                  {"session_max_s", PLAN_SESSION_S_MIN, PLAN_DURATION_S_MAX}};
+    struct db *admin = database_admin();
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        assert_true(takes(admin, ranges[i].key, ranges[i].min));
+        assert_true(takes(admin, ranges[i].key, ranges[i].max));
+        assert_false(takes(admin, ranges[i].key, ranges[i].min - 1));
+        assert_false(takes(admin, ranges[i].key, ranges[i].max + 1));
+    }
+    for (int64_t append_ms = 0; append_ms <= 120; append_ms++)
+        assert_int_equal(takes(admin, "append_ms", append_ms),
+                         append_ms == 20 || append_ms == 40 || append_ms == 60 || append_ms == 100);
+    db_close(admin);
+}
+
+static void choices_travel_with_the_call(void **state)
+{
+    (void)state;
+    const struct configurations_setting settings[] = {{"append_ms", "60"},
+                                                      {"record", "true"},
+                                                      {"greeting_interruptible", "no"},
+                                                      {"interrupt_after_ms", "1"},
+                                                      {"vad_prefix_ms", "2"},
+                                                      {"vad_silence_ms", "103"},
+                                                      {"session_max_s", "1005"},
+                                                      {"vad_threshold_percent", "4"}};
+    struct db *admin = database_admin();
+    char sid[35];
+    struct calls_incoming incoming;
+    struct calls_webhook webhook = webhook_for(sid, "+15550101");
+    assert_int_equal(configurations_set(admin, beta, "voice", settings, 8, NULL), DB_OK);
+    assert_int_equal(calls_incoming(db, &database_seal, &webhook, &incoming), DB_OK);
+    assert_int_equal(incoming.append_ms, 60);
+    assert_true(incoming.record);
+    assert_false(incoming.greeting_interruptible);
+    assert_int_equal(incoming.interrupt_after_ms, 1);
+    assert_int_equal(incoming.vad_prefix_ms, 2);
+    assert_int_equal(incoming.vad_silence_ms, 103);
+    assert_int_equal(incoming.vad_threshold_percent, 4);
+    assert_int_equal(incoming.session_max_s, 1005);
+    calls_incoming_free(&incoming);
     db_close(admin);
 }
 
@@ -555,6 +624,8 @@ int main(void)
         cmocka_unit_test(an_incoming_call_finds_its_organization_and_is_opened_once),
         cmocka_unit_test(an_organization_without_configuration_gets_the_built_in_one),
         cmocka_unit_test(own_settings_win_over_built_in_ones_one_by_one),
+        cmocka_unit_test(choices_have_the_bounds_that_the_edge_has),
+        cmocka_unit_test(choices_travel_with_the_call),
         cmocka_unit_test(numbers_that_nobody_has_are_not_found_and_never_an_error),
         cmocka_unit_test(strange_fields_are_stored_or_refused_but_never_an_error),
         cmocka_unit_test(an_account_speaks_for_its_own_organization_only),
