@@ -1,6 +1,5 @@
 #include "edge/core.h"
 
-#include "common/clock.h"
 #include "common/panic.h"
 
 #include <pthread.h>
@@ -10,7 +9,6 @@
 #include <string.h>
 
 #define WAIT_MS          500 /* a core turns at least twice a second, so that its health can be seen */
-#define SLOW_TURN_US     20000
 #define LETTERS_PER_TURN 256
 
 struct core {
@@ -88,15 +86,6 @@ static void read_inbox(struct core *core)
     }
 }
 
-static void measure(struct core *core)
-{
-    uint64_t busy_us = (clock_monotonic_ns() - io_now_ns(core->io)) / 1000;
-    COUNT(core->config.metrics, turns);
-    COUNT_BY(core->config.metrics, busy_us, busy_us);
-    if (busy_us > SLOW_TURN_US)
-        COUNT(core->config.metrics, turns_slow);
-}
-
 /* Wait, reap, timers, inbox, flush: each bounded. Handlers only queue; sends leave with the flush.
  */
 static void turn(struct core *core, unsigned wait_ms)
@@ -104,6 +93,7 @@ static void turn(struct core *core, unsigned wait_ms)
     struct io_done done;
     struct timer *timer;
     io_wait(core->io, wait_ms);
+    calls_pressure(core->calls, io_pressure(core->io));
     while (io_next(core->io, &done))
         complete(core, &done);
     while ((timer = wheel_take(io_wheel(core->io))))
@@ -111,7 +101,6 @@ static void turn(struct core *core, unsigned wait_ms)
     read_inbox(core);
     calls_turn_end(core->calls);
     io_flush(core->io);
-    measure(core);
 }
 
 static bool drained(struct core *core)

@@ -63,6 +63,12 @@ void calls_close(struct calls *calls)
     free(calls);
 }
 
+void calls_pressure(struct calls *calls, unsigned level)
+{
+    assert(level <= 100);
+    calls->pressure = level;
+}
+
 unsigned calls_count(const struct calls *calls)
 {
     return calls->live_count;

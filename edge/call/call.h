@@ -120,6 +120,10 @@ struct calls *calls_open(const struct calls_config *config);
 /* Every call must have ended (assert). */
 void calls_close(struct calls *calls);
 
+/* How hard the core works now: 0 to 100, as io_pressure says it. Once per turn, before its
+ * messages. Under pressure frames of a call are joined. */
+void calls_pressure(struct calls *calls, unsigned level);
+
 /* One message of a connection, whichever its leg. */
 void calls_on_message(struct calls *calls, struct conn *conn, const struct message *message);
 

@@ -25,6 +25,7 @@ struct calls {
     unsigned free_count, live_count, ended_count;
     uint32_t *ended_slots; /* to be freed at the turn's end */
     bool draining;
+    unsigned pressure; /* 0 to 100: how hard the core works in this turn */
     struct call *by_ticket[TICKET_BUCKETS];
     struct call *by_conversation[CONVERSATION_BUCKETS];
     struct used_ticket used[TICKET_BUCKETS][USED_WAYS];

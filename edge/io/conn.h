@@ -61,9 +61,16 @@ void io_stop_listening(struct io *io);
 
 /* ---- the turn, in the order core.c calls it ---- */
 
-/* Flushes what was prepared and waits for a completion, the wheel's next deadline or at most
- * wait_ms; then moves the clock and the wheel. One system call. */
+/* Flushes and hands over what was prepared; if no completion is there then, waits for one, for the
+ * wheel's next deadline or at most wait_ms; then moves the clock and the wheel and counts the turn.
+ * One system call for what was handed over, one for waiting. */
 void io_wait(struct io *io, unsigned wait_ms);
+
+/* How hard this core works: 0 (it only waits) to 100 (it never does), over about the last
+ * LOAD_WINDOW_MS. Work is everything between two waits, sends included; completions that came
+ * meanwhile are taken without a wait, so a core that cannot keep up is at 100. Moves once per turn,
+ * in io_wait. */
+unsigned io_pressure(const struct io *io);
 
 /* Monotonic time of this turn. One reading per turn; all deadlines use it. */
 uint64_t io_now_ms(const struct io *io);

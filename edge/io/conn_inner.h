@@ -12,6 +12,7 @@
 #define RINGBRIDGE_EDGE_IO_CONN_INNER_H
 
 #include "edge/io/conn.h"
+#include "edge/io/load.h"
 #include "edge/io/pool.h"
 #include "edge/io/slab.h"
 
@@ -124,12 +125,15 @@ struct io {
     struct wheel wheel;
     struct pool pool;
     uint64_t now_ns, now_ms;
+    struct load load;
+    uint64_t unbilled_ns;  /* of work, less than a microsecond: not counted yet */
     unsigned answers_left; /* of those that lay there when io_wait returned */
     struct listener listeners[LISTENERS_MAX];
     unsigned listeners_count;
     uint16_t port;
     struct timer accept_timer; /* a paused listener goes on */
     struct ring_socket doorbell;
+    bool turning; /* the first turn has begun */
     bool closing;
     struct conn *dirty;
     struct intake intake;

@@ -9,7 +9,8 @@
 
 #define ACCEPT_PAUSE_MS 100   /* no descriptors left: others may be closed meanwhile */
 #define CLOSE_WAIT_MS   10000 /* an op that is not home by then never comes */
-#define NS_PER_MS       1000000u
+#define NS_PER_MS       ((uint64_t)1000000)
+#define NS_PER_US       1000u
 
 /* ---- open and close ---- */
 
@@ -183,18 +184,55 @@ static void release_intake(struct io *io)
     io->intake = (struct intake){0};
 }
 
-void io_wait(struct io *io, unsigned wait_ms)
+static void wait_for_answer(struct io *io, unsigned wait_ms)
 {
-    io_flush(io); /* nothing is left over, if the last turn was a whole one */
-    uint64_t now_ns = clock_monotonic_ns();
-    uint64_t until_ns = now_ns + (uint64_t)wait_ms * NS_PER_MS;
+    uint64_t until_ns = io->now_ns + (uint64_t)wait_ms * NS_PER_MS;
     uint64_t due_ms = wheel_next_ms(&io->wheel);
     if (due_ms < until_ns / NS_PER_MS)
         until_ns = due_ms * NS_PER_MS;
-    ring_wait(io->ring, until_ns > now_ns ? until_ns - now_ns : 0);
+    ring_wait(io->ring, until_ns > io->now_ns ? until_ns - io->now_ns : 0);
     read_clock(io);
-    wheel_advance(&io->wheel, io->now_ms);
+}
+
+/* A turn is from one wait's end to the next one's beginning. */
+static void note_turn(struct io *io, uint64_t worked_ns, uint64_t waited_ns)
+{
+    struct metrics *metrics = io->config.metrics;
+    uint64_t unbilled_ns = io->unbilled_ns + worked_ns;
+    io->unbilled_ns = unbilled_ns % NS_PER_US;
+    load_turn(&io->load, worked_ns, waited_ns);
+    COUNT(metrics, turns);
+    COUNT_BY(metrics, completions, io->answers_left);
+    COUNT_BY(metrics, busy_us, unbilled_ns / NS_PER_US);
+    GAUGE_SET(metrics, saturation, io->load.share);
+    histogram_add(&metrics->turn_length, worked_ns / NS_PER_US);
+    if (worked_ns > TURN_SLOW_MS * NS_PER_MS)
+        COUNT(metrics, turns_slow);
+}
+
+/* Handing over comes first and is work: the sends happen in it. What it brought answers for need
+ * not be waited for; so a core that has too much to do never waits, which is what io_pressure
+ * sees. */
+void io_wait(struct io *io, unsigned wait_ms)
+{
+    io_flush(io); /* nothing is left over, if the last turn was a whole one */
+    if (!io->turning)
+        read_clock(io); /* the time since io_open was nobody's turn */
+    io->turning = true;
+    uint64_t began_ns = io->now_ns;
+    ring_submit(io->ring);
+    read_clock(io);
+    uint64_t worked_ns = io->now_ns - began_ns, worked_until_ns = io->now_ns;
+    if (ring_ready(io->ring) == 0)
+        wait_for_answer(io, wait_ms);
     io->answers_left = ring_ready(io->ring);
+    note_turn(io, worked_ns, io->now_ns - worked_until_ns);
+    wheel_advance(&io->wheel, io->now_ms);
+}
+
+unsigned io_pressure(const struct io *io)
+{
+    return io->load.share / (LOAD_WHOLE / 100);
 }
 
 /* A conn for what was accepted. No slot: the socket is closed at once, which is all that a stranger

@@ -139,13 +139,27 @@ void ring_watch(struct ring *ring, struct ring_socket *socket)
     depart(sqe, socket, OP_WAKE);
 }
 
+/* The queue was sized for every possible answer; one that was dropped would be waited for in vain,
+ * for ever. */
+static void check_overflow(const struct ring *ring)
+{
+    assert(IO_URING_READ_ONCE(*ring->uring.cq.koverflow) == 0);
+}
+
+void ring_submit(struct ring *ring)
+{
+    assert(ring->buffers_out == 0);
+    if (io_uring_sq_ready(&ring->uring) == 0)
+        return;
+    ring_kernel_submit(ring);
+    check_overflow(ring);
+}
+
 void ring_wait(struct ring *ring, uint64_t wait_ns)
 {
     assert(ring->buffers_out == 0);
     ring_kernel_wait(ring, wait_ns);
-    /* The queue was sized for every possible answer; one that was dropped would be waited for in
-     * vain, for ever. */
-    assert(IO_URING_READ_ONCE(*ring->uring.cq.koverflow) == 0);
+    check_overflow(ring);
 }
 
 unsigned ring_ready(const struct ring *ring)

@@ -49,17 +49,17 @@ struct ring_config {
 
 struct ring;
 
-/* NULL with a sentence in error. The thread that calls ring_wait first is the core's from then on.
- */
+/* NULL with a sentence in error. The thread that calls ring_submit or ring_wait first is the core's
+ * from then on. */
 struct ring *ring_open(const struct ring_config *config, char *error, size_t room);
 
 /* Everything must be home. The core's thread. */
 void ring_close(struct ring *ring);
 
-/* ---- preparing; nothing reaches the kernel before ring_wait ---- */
+/* ---- preparing; nothing reaches the kernel before ring_submit or ring_wait ---- */
 
 void ring_accept(struct ring *ring, struct ring_socket *socket);
-/* address must live until the next ring_wait. */
+/* address must live until the next ring_submit or ring_wait. */
 void ring_connect(struct ring *ring, struct ring_socket *socket, const struct sockaddr *address,
                   socklen_t address_bytes);
 void ring_receive(struct ring *ring, struct ring_socket *socket);
@@ -75,6 +75,10 @@ void ring_drop(struct ring *ring, int fd);
 void ring_watch(struct ring *ring, struct ring_socket *socket);
 
 /* ---- waiting and taking ---- */
+
+/* Hands over what was prepared and takes what is there, without waiting: sends happen in here, so
+ * it is the core's work. Nothing prepared: nothing happens; else one system call. */
+void ring_submit(struct ring *ring);
 
 /* Hands over what was prepared and waits for an answer, at most wait_ns. One system call. */
 void ring_wait(struct ring *ring, uint64_t wait_ns);

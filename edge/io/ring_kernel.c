@@ -138,8 +138,9 @@ void ring_kernel_submit(struct ring *ring)
 {
     if (!ring->awake)
         wake_up(ring);
-    while (io_uring_sq_ready(&ring->uring) == ring->uring.sq.ring_entries)
-        check(io_uring_submit(&ring->uring));
+    do
+        check(io_uring_submit_and_get_events(&ring->uring));
+    while (io_uring_sq_ready(&ring->uring) == ring->uring.sq.ring_entries);
 }
 
 void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)

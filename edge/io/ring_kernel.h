@@ -27,7 +27,8 @@ bool ring_kernel_open(struct ring *ring, const struct ring_config *config, char 
                       size_t room);
 void ring_kernel_close(struct ring *ring);
 
-/* Hands over what was prepared, without waiting: the submission queue was full. */
+/* Hands over what was prepared, without waiting, and lets what is ready be answered. Afterwards the
+ * submission queue has room. */
 void ring_kernel_submit(struct ring *ring);
 
 /* Hands over and waits for one answer or wait_ns. */

@@ -19,7 +19,7 @@ static const struct {
 #define BOUNDS (sizeof bounds / sizeof bounds[0])
 _Static_assert(BOUNDS + 1 == HISTOGRAM_BUCKETS, "one bucket per bound and one for the rest");
 
-enum row_kind { ROW_COUNTER, ROW_GAUGE, ROW_SECONDS, ROW_HISTOGRAM };
+enum row_kind { ROW_COUNTER, ROW_GAUGE, ROW_SECONDS, ROW_RATIO, ROW_HISTOGRAM };
 
 struct row {
     enum row_kind kind;
@@ -34,12 +34,15 @@ static const struct row rows[] = {
     {ROW_GAUGE, offsetof(struct metrics, field), name, labels, help},
 #define SECONDS(field, name, labels, help)                                                         \
     {ROW_SECONDS, offsetof(struct metrics, field), name, labels, help},
+#define RATIO(field, name, labels, help)                                                           \
+    {ROW_RATIO, offsetof(struct metrics, field), name, labels, help},
 #define HISTOGRAM(field, name, labels, help)                                                       \
     {ROW_HISTOGRAM, offsetof(struct metrics, field), name, labels, help},
 #include "edge/report/metrics.def"
 #undef COUNTER
 #undef GAUGE
 #undef SECONDS
+#undef RATIO
 #undef HISTOGRAM
 };
 #define ROWS (sizeof rows / sizeof rows[0])
@@ -79,9 +82,9 @@ static void write_name(FILE *out, const char *name, const char *labels)
     fprintf(out, labels[0] ? "%s{%s} " : "%s ", name, labels);
 }
 
-static void write_seconds(FILE *out, uint64_t microseconds)
+static void write_millionths(FILE *out, uint64_t millionths)
 {
-    fprintf(out, "%" PRIu64 ".%06" PRIu64 "\n", microseconds / 1000000, microseconds % 1000000);
+    fprintf(out, "%" PRIu64 ".%06" PRIu64 "\n", millionths / 1000000, millionths % 1000000);
 }
 
 /* _count is taken from the same sums as the buckets, so that a scrape in the middle of an
@@ -98,10 +101,20 @@ static void write_histogram(FILE *out, const struct row *row, struct cores cores
     char name[128];
     snprintf(name, sizeof name, "%s_sum", row->name);
     write_name(out, name, row->labels);
-    write_seconds(out, sum(cores, row->offset + offsetof(struct histogram, sum_us)));
+    write_millionths(out, sum(cores, row->offset + offsetof(struct histogram, sum_us)));
     snprintf(name, sizeof name, "%s_count", row->name);
     write_name(out, name, row->labels);
     fprintf(out, "%" PRIu64 "\n", below);
+}
+
+/* A sum of shares would say nothing: each core by itself. */
+static void write_ratios(FILE *out, const struct row *row, struct cores cores)
+{
+    for (size_t i = 0; i < cores.count; i++) {
+        struct cores one = {cores.metrics + i, 1};
+        fprintf(out, "%s{core=\"%zu\"} ", row->name, i);
+        write_millionths(out, sum(one, row->offset));
+    }
 }
 
 static void write_row(FILE *out, const struct row *row, struct cores cores)
@@ -110,9 +123,13 @@ static void write_row(FILE *out, const struct row *row, struct cores cores)
         write_histogram(out, row, cores);
         return;
     }
+    if (row->kind == ROW_RATIO) {
+        write_ratios(out, row, cores);
+        return;
+    }
     write_name(out, row->name, row->labels);
     if (row->kind == ROW_SECONDS)
-        write_seconds(out, sum(cores, row->offset));
+        write_millionths(out, sum(cores, row->offset));
     else if (row->kind == ROW_GAUGE) /* modulo 2^64 across cores, so signed only at the end */
         fprintf(out, "%" PRId64 "\n", (int64_t)sum(cores, row->offset));
     else
@@ -130,7 +147,7 @@ static bool named_before(size_t index)
 /* All rows of one name in one group, as the format demands, wherever in the table they stand. */
 static void write_group(FILE *out, size_t first, struct cores cores)
 {
-    static const char *const types[] = {"counter", "gauge", "counter", "histogram"};
+    static const char *const types[] = {"counter", "gauge", "counter", "gauge", "histogram"};
     write_head(out, rows[first].name, types[rows[first].kind], rows[first].help);
     for (size_t i = first; i < ROWS; i++)
         if (strcmp(rows[i].name, rows[first].name) == 0)

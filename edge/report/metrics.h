@@ -25,11 +25,13 @@ struct metrics {
 #define COUNTER(field, name, labels, help)   uint64_t field;
 #define GAUGE(field, name, labels, help)     uint64_t field;
 #define SECONDS(field, name, labels, help)   uint64_t field;
+#define RATIO(field, name, labels, help)     uint64_t field;
 #define HISTOGRAM(field, name, labels, help) struct histogram field;
 #include "edge/report/metrics.def"
 #undef COUNTER
 #undef GAUGE
 #undef SECONDS
+#undef RATIO
 #undef HISTOGRAM
     uint64_t ends[END_COUNT];     /* ringbridge_calls_ended_total{reason="..."} */
     uint64_t faults[FAULT_COUNT]; /* ringbridge_faults_total{fault="..."} */
@@ -42,12 +44,14 @@ struct metrics {
 #define GAUGE_ADD(metrics, field, by) COUNT_BY(metrics, field, by)
 #define GAUGE_SUB(metrics, field, by)                                                              \
     __atomic_store_n(&(metrics)->field, (metrics)->field - (uint64_t)(by), __ATOMIC_RELAXED)
+#define GAUGE_SET(metrics, field, to)                                                              \
+    __atomic_store_n(&(metrics)->field, (uint64_t)(to), __ATOMIC_RELAXED)
 
 /* Adds one observation. Writer's thread. */
 void histogram_add(struct histogram *histogram, uint64_t microseconds);
 
-/* Writes the sum over all cores' metrics in Prometheus text format 0.0.4. Any thread. A gauge that
- * one core raises and another lowers still sums up right. */
+/* Writes the sum over all cores' metrics in Prometheus text format 0.0.4; ratios of each core by
+ * itself. Any thread. A gauge that one core raises and another lowers still sums up right. */
 void metrics_write(FILE *out, const struct metrics *const *cores, size_t cores_count);
 
 #endif

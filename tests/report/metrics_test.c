@@ -79,6 +79,20 @@ static void sums_over_cores(void **state)
     free(scrape.text);
 }
 
+static void shows_ratios_of_each_core(void **state)
+{
+    (void)state;
+    static struct metrics one, two;
+    const struct metrics *cores[] = {&one, &two};
+    struct scrape scrape;
+    GAUGE_SET(&one, saturation, 250000);
+    GAUGE_SET(&two, saturation, 1000000);
+    take(&scrape, cores, 2);
+    expect(&scrape, "ringbridge_loop_saturation_ratio{core=\"0\"}", "0.250000");
+    expect(&scrape, "ringbridge_loop_saturation_ratio{core=\"1\"}", "1.000000");
+    free(scrape.text);
+}
+
 static void counts_observations_into_buckets(void **state)
 {
     (void)state;
@@ -167,11 +181,13 @@ static const struct {
 #define COUNTER(field, name, labels, help)   {"counter", name, labels, help},
 #define GAUGE(field, name, labels, help)     {"gauge", name, labels, help},
 #define SECONDS(field, name, labels, help)   {"counter", name, labels, help},
+#define RATIO(field, name, labels, help)     {"gauge", name, labels, help},
 #define HISTOGRAM(field, name, labels, help) {"histogram", name, labels, help},
 #include "edge/report/metrics.def"
 #undef COUNTER
 #undef GAUGE
 #undef SECONDS
+#undef RATIO
 #undef HISTOGRAM
 };
 
@@ -211,6 +227,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sums_over_cores),
+        cmocka_unit_test(shows_ratios_of_each_core),
         cmocka_unit_test(counts_observations_into_buckets),
         cmocka_unit_test(labels_say_what_is_counted),
         cmocka_unit_test(shows_each_series_once),
