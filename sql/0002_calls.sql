@@ -82,7 +82,9 @@ CREATE TABLE conversations (
 CREATE INDEX conversations_by_time ON conversations (organization_id, start_timestamp DESC, id);
 CREATE INDEX conversations_all_by_time ON conversations (start_timestamp DESC, id);
 CREATE INDEX conversations_by_call ON conversations (call_sid);
-CREATE INDEX conversations_by_number ON conversations (organization_id, phone_number_id);
+-- Not the organisation first: where the planner knows nothing about a young table it would look calls
+-- up by their organisation alone.
+CREATE INDEX conversations_by_number ON conversations (phone_number_id, organization_id);
 COMMENT ON TABLE conversations IS
     'One call, or one thread of messages, of an organisation with somebody.';
 COMMENT ON COLUMN conversations.id IS 'Its id; on the link it is called "call".';

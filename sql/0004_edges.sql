@@ -4,56 +4,91 @@
 -- Edge events and tickets carry their organisation (from our own signed ticket), so these functions
 -- run with the rights of whoever calls them, under the ordinary policies.
 
--- Stores one event of the edge once and applies it. stored, double, unknown (no such call under
--- that organisation) or parked (kept in the ledger, but its fields are not what its kind needs).
+-- Stores a batch of the edge's events, each once, and applies them: one round trip, one statement per
+-- table and organisation. Times are unix ms. taken is stored, double, unknown (no such call under that
+-- organisation) or parked (kept in the ledger, but its fields are not what its kind needs); place is the
+-- event's in the arrays, from 1.
+CREATE FUNCTION edge_events(organizations uuid[], conversations uuid[], numbers bigint[],
+                            kinds text[], times bigint[], reports jsonb[])
+RETURNS TABLE (place bigint, taken text)
+LANGUAGE plpgsql AS $$
+#variable_conflict use_column
+DECLARE
+    before text := coalesce(current_setting('ringbridge.organization', true), '');
+    owner uuid;
+    settled uuid[];
+BEGIN
+    FOR owner IN SELECT DISTINCT o.o FROM unnest(organizations) AS o ORDER BY 1 LOOP
+        PERFORM set_config('ringbridge.organization', owner::text, true);
+        -- These settle the record: lock first, in one order for everybody.
+        settled := ARRAY(
+            SELECT c.id FROM conversations AS c
+            WHERE c.organization_id = owner AND c.id IN (
+                SELECT e.conversation FROM unnest(organizations, conversations, kinds)
+                       AS e (organization, conversation, kind)
+                WHERE e.organization = owner AND e.kind IN ('started', 'ended'))
+            ORDER BY c.id FOR NO KEY UPDATE);
+        -- Memberships stand in the select lists, where they are hashed: the planner takes a batch for
+        -- one row, and would loop over everything if they were joins.
+        RETURN QUERY
+        WITH known AS (
+            SELECT c.id FROM conversations AS c
+            WHERE c.organization_id = owner AND c.id = ANY (conversations)
+        ), batch AS MATERIALIZED (
+            SELECT e.place, e.conversation, e.seq, e.kind, e.report,
+                   timestamptz 'epoch' + e.at_ms * interval '1 millisecond' AS at,
+                   e.conversation IN (SELECT id FROM known) AS is_known,
+                   -- the edge may have sent one again before it was acknowledged
+                   row_number() OVER (PARTITION BY e.conversation, e.seq ORDER BY e.place) = 1
+                       AS is_first,
+                   coalesce(e.kind = 'message' AND e.report ->> 'role' IN ('user', 'assistant')
+                            AND jsonb_typeof(e.report -> 'text') = 'string', false) AS is_message
+            FROM unnest(organizations, conversations, numbers, kinds, times, reports) WITH ORDINALITY
+                 AS e (organization, conversation, seq, kind, at_ms, report, place)
+            WHERE e.organization = owner
+        ), stored AS (
+            INSERT INTO call_events (organization_id, conversation_id, source, kind, seq, at, body)
+            SELECT owner, conversation, 'edge', kind, seq, at,
+                   CASE WHEN is_message THEN report - 'text' ELSE report END
+            FROM batch WHERE is_known AND is_first ORDER BY place
+            ON CONFLICT (conversation_id, seq) WHERE source = 'edge' DO NOTHING
+            RETURNING conversation_id, seq
+        ), judged AS MATERIALIZED (
+            SELECT batch.*, is_first
+                   AND (conversation, seq) IN (SELECT conversation_id, seq FROM stored) AS is_new
+            FROM batch
+        ), said AS (
+            INSERT INTO conversation_messages (organization_id, conversation_id, seq, role, content,
+                                               "timestamp", item_id, interrupted, audio_ms, heard_ms)
+            SELECT owner, conversation, seq, report ->> 'role', report ->> 'text', at,
+                   left(report ->> 'item_id', 200),
+                   report -> 'interrupted' IS NOT DISTINCT FROM 'true'::jsonb,
+                   json_number(report -> 'audio_ms'), json_number(report -> 'heard_ms')
+            FROM judged WHERE is_new AND is_message
+        )
+        SELECT place, CASE
+                   WHEN NOT is_known THEN 'unknown'
+                   WHEN NOT is_new THEN 'double'
+                   WHEN kind = 'message' AND NOT is_message THEN 'parked'
+                   WHEN kind = 'ended' AND NOT known_end_reason(report ->> 'reason') THEN 'parked'
+                   ELSE 'stored' END
+        FROM judged;
+        PERFORM settle_conversation(s.s) FROM unnest(settled) AS s;
+    END LOOP;
+    PERFORM set_config('ringbridge.organization', before, true);
+END
+$$;
+COMMENT ON FUNCTION edge_events IS
+    'Takes events of the edge: into the ledger once, and into the transcript or the record.';
+
 CREATE FUNCTION edge_event(organization uuid, conversation uuid, number bigint, event text,
                            happened timestamptz, report jsonb)
 RETURNS text
-LANGUAGE plpgsql AS $$
-DECLARE
-    before text := coalesce(current_setting('ringbridge.organization', true), '');
-    is_message boolean := event = 'message' AND report ->> 'role' IN ('user', 'assistant')
-                          AND jsonb_typeof(report -> 'text') = 'string';
-    taken text := 'stored';
-BEGIN
-    PERFORM set_config('ringbridge.organization', organization::text, true);
-    IF event IN ('started', 'ended') THEN -- these settle the record: lock first
-        PERFORM FROM conversations
-        WHERE id = conversation AND organization_id = organization FOR NO KEY UPDATE;
-    ELSE
-        PERFORM FROM conversations WHERE id = conversation AND organization_id = organization;
-    END IF;
-    IF NOT FOUND THEN
-        taken := 'unknown';
-    ELSE
-        INSERT INTO call_events (organization_id, conversation_id, source, kind, seq, at, body)
-        VALUES (organization, conversation, 'edge', event, number, happened,
-                CASE WHEN is_message THEN report - 'text' ELSE report END)
-        ON CONFLICT (conversation_id, seq) WHERE source = 'edge' DO NOTHING;
-        IF NOT FOUND THEN
-            taken := 'double';
-        ELSIF is_message THEN
-            INSERT INTO conversation_messages (organization_id, conversation_id, seq, role, content,
-                                               "timestamp", item_id, interrupted, audio_ms, heard_ms)
-            VALUES (organization, conversation, number, report ->> 'role', report ->> 'text',
-                    happened, left(report ->> 'item_id', 200),
-                    report -> 'interrupted' IS NOT DISTINCT FROM 'true'::jsonb,
-                    json_number(report -> 'audio_ms'), json_number(report -> 'heard_ms'));
-        ELSIF event = 'message' THEN
-            taken := 'parked';
-        ELSIF event IN ('started', 'ended') THEN
-            PERFORM settle_conversation(conversation);
-            IF event = 'ended' AND NOT known_end_reason(report ->> 'reason') THEN
-                taken := 'parked';
-            END IF;
-        END IF;
-    END IF;
-    PERFORM set_config('ringbridge.organization', before, true);
-    RETURN taken;
-END
-$$;
-COMMENT ON FUNCTION edge_event IS
-    'Takes one event of the edge: into the ledger once, and into the transcript or the record.';
+LANGUAGE sql
+RETURN (SELECT taken FROM edge_events(ARRAY[organization], ARRAY[conversation], ARRAY[number],
+                                      ARRAY[event], ARRAY[(extract(epoch FROM happened) * 1000)::bigint],
+                                      ARRAY[report]));
+COMMENT ON FUNCTION edge_event IS 'One event of the edge, as edge_events takes them.';
 
 -- An event whose JSON the database cannot hold is kept as bytes, for a person to look at.
 CREATE FUNCTION park_edge_event(organization uuid, conversation uuid, number bigint, event text,

@@ -401,6 +401,53 @@ static void odd_events_are_kept_and_hold_nobody_up(void **state)
         "{not json");
 }
 
+/* One round trip for a batch, whatever is in it. */
+static void a_batch_is_one_statement(void **state)
+{
+    (void)state;
+    char sid[2][35], ours[37], theirs[37];
+    struct db_figures figures = {.retries = 0};
+    struct db *mine = database_serving(&figures);
+    enum events_taken taken[7];
+    open_call("+15550100", sid[0], ours);
+    open_call("+15550101", sid[1], theirs);
+    const struct events_event batch[] = {
+        event_of(acme, ours, 1, "started", "{\"stream_sid\":\"MZ1\"}"),
+        event_of(beta, theirs, 1, "message", "{\"role\":\"user\",\"text\":\"theirs\"}"),
+        event_of(acme, ours, 2, "message",
+                 "{\"role\":\"user\",\"text\":\"{\\\"a\\\",\\\\b},NULL\\n'\"}"),
+        event_of(acme, ours, 2, "message", "{\"role\":\"user\",\"text\":\"again\"}"),
+        event_of(acme, theirs, 3, "message", "{\"role\":\"user\",\"text\":\"forged\"}"),
+        event_of(acme, ours, -1, "dtmf", "{}"),
+        event_of(acme, ours, 4, "ended", "{\"reason\":\"ai_lost\",\"duration_ms\":77}"),
+    };
+    assert_int_equal(events_take_batch(mine, batch, 7, taken), DB_OK);
+    assert_int_equal(figures.statements, 1);
+    static const enum events_taken expected[] = {EVENTS_STORED, EVENTS_STORED,  EVENTS_STORED,
+                                                 EVENTS_DOUBLE, EVENTS_UNKNOWN, EVENTS_INVALID,
+                                                 EVENTS_STORED};
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(taken[i], expected[i]);
+    char sql[512];
+    snprintf(sql, sizeof sql,
+             "SELECT concat_ws('|', ended_reason, stream_duration_ms, metadata ->> 'stream_sid', "
+             "(SELECT string_agg(content, '/') FROM conversation_messages AS m WHERE "
+             "m.conversation_id = c.id), (SELECT string_agg(seq::text, ',' ORDER BY id) FROM "
+             "call_events AS e WHERE e.conversation_id = c.id AND source = 'edge')) "
+             "FROM conversations AS c WHERE id = '%s'",
+             ours);
+    assert_string_equal(database_ask(sql), "ai_lost|77|MZ1|{\"a\",\\b},NULL\n'|1,2,4");
+    assert_int_equal(events_take_batch(mine, batch, 7, taken), DB_OK);
+    assert_int_equal(figures.statements, 2);
+    for (int i = 0; i < 7; i++)
+        assert_int_equal(taken[i], i == 4   ? EVENTS_UNKNOWN
+                                   : i == 5 ? EVENTS_INVALID
+                                            : EVENTS_DOUBLE);
+    assert_int_equal(events_take_batch(mine, &batch[5], 1, taken), DB_OK); /* nothing to ask */
+    assert_int_equal(figures.statements, 2);
+    db_close(mine);
+}
+
 static void a_ticket_is_used_once(void **state)
 {
     (void)state;
@@ -633,6 +680,7 @@ int main(void)
         cmocka_unit_test(an_organizations_ai_key_comes_with_the_call),
         cmocka_unit_test(an_event_is_stored_once_under_its_organization_only),
         cmocka_unit_test(odd_events_are_kept_and_hold_nobody_up),
+        cmocka_unit_test(a_batch_is_one_statement),
         cmocka_unit_test(a_ticket_is_used_once),
         cmocka_unit_test(a_plan_is_given_again_while_the_call_lives),
         cmocka_unit_test(after_the_stream_the_call_is_hung_up_unless_another_step_was_noted),
