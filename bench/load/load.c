@@ -142,7 +142,7 @@ static void close_window(struct load *load)
 static uint64_t lost(const struct load_way *way, bool pcm)
 {
     uint64_t slack = pcm ? 40 : 0;
-    return way->received + slack < way->sent ? way->sent - way->received : 0;
+    return way->lost + (way->received + slack < way->sent ? way->sent - way->received : 0);
 }
 
 static void count_losses(struct load *load)

@@ -42,6 +42,7 @@ enum load_state {
 /* One direction of one call, in samples of 8 kHz. */
 struct load_way {
     uint64_t sent, received;               /* since the call began */
+    uint64_t lost;                         /* written off */
     uint64_t settled;                      /* units (frames or deltas) that have arrived */
     uint64_t first_measured, end_measured; /* units between these count */
 };

@@ -93,15 +93,29 @@ static void say_delta(struct load_call *call, uint64_t now_ns)
     say(call, text, (size_t)bytes + load->delta_tail_bytes);
 }
 
+/* What has not come after two seconds of silence never will: without this one lost delta would make
+ * every later one of its call look a delta late. */
+static void write_off(struct load_way *way)
+{
+    way->settled = way->sent / LOAD_DELTA_SAMPLES;
+    if (way->received + SLACK_SAMPLES < way->sent) {
+        way->lost += way->sent - way->received;
+        way->received = way->sent;
+    }
+}
+
+/* The agent answers a caller: it is silent until it has heard one. Before the stream has started a
+ * relay has nobody to play to. */
 void load_down_step(struct load_call *call, uint64_t now_ns)
 {
-    if (!call->model || !call->model_ready)
+    if (!call->model || !call->model_ready || !call->up.received)
         return;
     uint64_t step = (call->turn++ + call->index * 37ull) % (2 * LOAD_TALK_FRAMES);
     bool talks = step < LOAD_TALK_FRAMES && !call->load->draining;
     if (talks && !call->responding) {
         call->responding = true;
         call->response++;
+        write_off(&call->down);
         say_all(call, opening, sizeof opening / sizeof opening[0]);
     } else if (!talks && call->responding) {
         call->responding = false;
