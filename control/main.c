@@ -37,6 +37,8 @@ static const struct command {
      "add twilio --org NAME --account SID | add openai --org NAME | list | remove ...",
      "an organisation's own secrets, sealed; read from standard input"},
     {"calls", command_calls, "list [--org NAME] | show ID", "what happened and what was said"},
+    {"jobs", command_jobs, "list [STATE] [--org NAME] | show ID | retry ID | drop ID",
+     "slow work: what waits, what was given up and why"},
     {"doctor", command_doctor, "", "what is misconfigured, and how to mend it"},
     {"verify-signature", command_verify_signature, "--url URL [--signature TEXT] < body",
      "which exact string Twilio signs for a request"},

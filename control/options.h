@@ -24,6 +24,7 @@ struct options {
     /* serve */
     const char *socket_path;   /* --socket: the Unix socket the edge connects to */
     unsigned workers;          /* --workers */
+    unsigned job_workers;      /* --job-workers */
     const char *media_dir;     /* --media-dir */
     const char *public_url;    /* https base that Twilio sees, without closing slash; or NULL */
     const char *websocket_url; /* wss base for Stream URLs, without closing slash; made from

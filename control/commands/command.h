@@ -19,6 +19,7 @@ int command_calls(const struct options *options);
 int command_config(const struct options *options);
 int command_credential(const struct options *options);
 int command_doctor(const struct options *options);
+int command_jobs(const struct options *options);
 int command_migrate(const struct options *options);
 int command_number(const struct options *options);
 int command_org(const struct options *options);

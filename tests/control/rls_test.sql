@@ -85,7 +85,7 @@ BEGIN
     FOR hole IN SELECT * FROM pg_temp.holes() LOOP
         RAISE EXCEPTION '%', hole;
     END LOOP;
-    ASSERT (SELECT count(*) FROM pg_temp.ours) >= 11, 'the tables are not there: was it migrated?';
+    ASSERT (SELECT count(*) FROM pg_temp.ours) >= 12, 'the tables are not there: was it migrated?';
 END $$;
 
 -- The check above can fail: a forgotten table is found, in each way of forgetting.
@@ -133,6 +133,7 @@ BEGIN
         VALUES (t.id, call, 'edge', 'dtmf', t.n, now());
         INSERT INTO stream_tickets (organization_id, conversation_id, nonce, expires_at)
         VALUES (t.id, call, sha256(t.letter::bytea), now());
+        PERFORM enqueue_job(t.id, 'sample', t.letter, '{}');
     END LOOP;
     INSERT INTO edges (name, run, calls, calls_max) VALUES ('edge', gen_random_uuid(), 1, 10);
 END $$;
@@ -317,6 +318,29 @@ BEGIN
     END LOOP;
     PERFORM set_config('ringbridge.organization', 'bbbbbbbb-0000-4000-8000-000000000002', false);
     ASSERT (SELECT count(*) FROM conversations WHERE call_sid = 'CA' || repeat('c', 32)) = 1;
+END $$;
+RESET ROLE;
+
+-- Claiming jobs looks across organisations, fairly, changes one, and leaves nothing named.
+SET ROLE ringbridge_serving;
+DO $$
+DECLARE
+    named text;
+    job claimed_job;
+    owners uuid[] := '{}';
+BEGIN
+    FOREACH named IN ARRAY ARRAY['', 'aaaaaaaa-0000-4000-8000-000000000001'] LOOP
+        PERFORM set_config('ringbridge.organization', named, false);
+        job := claim_job('{sample}', '{0}', '{0}', '{1000}', gen_random_uuid());
+        owners := owners || job.organization_id;
+        ASSERT current_setting('ringbridge.organization') = named, 'claiming leaves another named';
+        PERFORM renew_jobs(gen_random_uuid(), '{sample}', '{1000}');
+        PERFORM prune_jobs(0);
+        ASSERT current_setting('ringbridge.organization') = named, 'renewing leaves another named';
+    END LOOP;
+    ASSERT (SELECT count(DISTINCT o) FROM unnest(owners) AS o) = 2, 'one was served twice';
+    PERFORM set_config('ringbridge.organization', '', false);
+    ASSERT (SELECT count(*) FROM jobs) = 0;
 END $$;
 RESET ROLE;
 
