@@ -1,17 +1,31 @@
+/* How a call comes about and ends. */
 #include "bench/load/load.h"
 
+#include "common/clock.h"
 #include "common/panic.h"
 #include "tests/practice/carrier_sign.h"
 #include "tests/practice/carrier_twiml.h"
 #include "tests/practice/carrier_webhook.h"
 
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-static void send_text(struct peer_conn *conn, const char *text, size_t bytes)
+#define BEGINNING_MAX 64 /* calls that are not established yet */
+
+/* ---- outcomes ---- */
+
+void load_call_established(struct load_call *call)
 {
-    peer_ws_send(conn, PEER_TEXT, span_from(text, bytes));
+    struct load *load = call->load;
+    if (call->established)
+        return;
+    call->established = true;
+    load->established++;
+    if (load->waiting == call)
+        load->waiting = NULL;
+    if (load_call_short(call)) {
+        load->figures.short_established++;
+        histogram_add(&load->figures.setup, wire_now_ns() - call->begun_ns);
+    }
 }
 
 void load_call_fail(struct load_call *call, const char *why)
@@ -19,169 +33,34 @@ void load_call_fail(struct load_call *call, const char *why)
     struct load *load = call->load;
     if (call->state == LOAD_OVER || call->state == LOAD_IDLE)
         return;
-    if (load->figures.failed++ < 5)
-        fprintf(stderr, "load: call %u: %s\n", call->index, why);
-    if (call->state == LOAD_TALKING)
-        load->talking--;
     call->state = LOAD_OVER;
-    load->over++;
-    if (call->carrier)
-        peer_reset(call->carrier);
-    if (call->model)
-        peer_reset(call->model);
+    load->over += call->established ? 0 : 1;
     if (load->waiting == call)
-        load_call_next(load);
+        load->waiting = NULL;
+    if (load->figures.failed + load->figures.short_failed < 5)
+        fprintf(stderr, "load: call %u: %s\n", call->index, why);
+    if (load_call_short(call))
+        load->figures.short_failed++;
+    else
+        load->figures.failed++;
+    load_leg_cut(&call->carrier, "failed");
+    if (call->model)
+        load_leg_cut(call->model, "failed");
 }
 
-/* Both sides stand: the call talks, and the next one may come. */
-static void check_talking(struct load_call *call)
+/* The relay ends the AI's side by itself. */
+void load_call_hang_up(struct load_call *call)
 {
-    if (call->state != LOAD_DIALING || !call->carrier || !call->model_ready ||
-        !call->stream.sequence)
-        return;
-    call->state = LOAD_TALKING;
-    call->load->talking++;
-    load_call_next(call->load);
-}
-
-/* ---- the AI's side ---- */
-
-static void on_model_open(struct peer_conn *conn)
-{
-    struct load_call *call = peer_owner(conn);
-    char text[512];
-    peer_ws_set_fast(conn);
-    if (!call->load->options.edge) {
-        call->model_ready = true;
-        check_talking(call);
-        return;
-    }
-    int bytes = snprintf(text, sizeof text,
-                         "{\"type\":\"session.created\",\"event_id\":\"event_%uA\",\"session\":{"
-                         "\"type\":\"realtime\",\"object\":\"realtime.session\",\"id\":"
-                         "\"sess_load%u\",\"model\":\"load\",\"expires_at\":4000000000}}",
-                         call->index, call->index);
-    send_text(conn, text, (size_t)bytes);
-}
-
-/* session.updated repeats what was asked for, as the real one does. */
-static void answer_update(struct load_call *call, struct span text)
-{
-    json_t *update = json_loadb((const char *)text.data, text.bytes, 0, NULL);
-    json_t *session = json_object_get(update, "session");
-    if (!session) {
-        json_decref(update);
-        load_call_fail(call, "the relay sent an update without a session");
-        return;
-    }
-    char id[64];
-    snprintf(id, sizeof id, "sess_load%u", call->index);
-    json_object_set_new(session, "id", json_string(id));
-    json_object_set_new(session, "object", json_string("realtime.session"));
-    json_object_set_new(session, "expires_at", json_integer(4000000000));
-    json_t *updated = json_pack("{s:s, s:s, s:O}", "type", "session.updated", "event_id",
-                                "event_updated", "session", session);
-    char *answer = json_dumps(updated, JSON_COMPACT);
-    assert(answer);
-    send_text(call->model, answer, strlen(answer));
-    free(answer);
-    json_decref(updated);
-    json_decref(update);
-    call->model_ready = true;
-    check_talking(call);
-}
-
-static void on_model_message(struct peer_conn *conn, enum peer_opcode opcode, struct span text)
-{
-    struct load_call *call = peer_owner(conn);
-    if (opcode != PEER_TEXT || load_up_receive(call, text) || !call->load->options.edge)
-        return;
-    if (memmem(text.data, text.bytes < 200 ? text.bytes : 200, "\"session.update\"", 16))
-        answer_update(call, text);
-}
-
-static void on_model_closed(struct peer_conn *conn, const struct peer_ending *ending)
-{
-    struct load_call *call = peer_owner(conn);
-    if (call->model != conn)
-        return;
-    call->model = NULL;
-    if (call->state != LOAD_OVER)
-        load_call_fail(call, ending->why);
-}
-
-static const struct peer_hooks model_hooks = {
-    .open = on_model_open, .message = on_model_message, .closed = on_model_closed};
-
-static void on_model_request(struct peer_conn *conn, const struct peer_request *request)
-{
-    struct load *load = peer_owner(conn);
-    struct load_call *call = load->waiting;
-    if (!request->upgrade || !call || call->model) {
-        peer_http_respond(conn, 503, NULL, span_of("nobody is expected\n"));
-        return;
-    }
-    call->model = conn;
-    peer_set_owner(conn, call);
-    peer_set_hooks(conn, &model_hooks);
-    peer_ws_accept(conn, NULL);
-}
-
-const struct peer_hooks load_model_hooks = {.request = on_model_request};
-
-/* ---- the carrier's side ---- */
-
-static void on_carrier_open(struct peer_conn *conn)
-{
-    struct load_call *call = peer_owner(conn);
     char text[CARRIER_MESSAGE_BYTES_MAX];
-    call->carrier = conn;
-    peer_ws_set_fast(conn);
-    send_text(conn, text, carrier_message_connected(text));
-    send_text(conn, text, carrier_message_start(&call->stream, NULL, 0, text));
-    check_talking(call);
+    if (call->state != LOAD_TALKING)
+        return;
+    call->state = LOAD_OVER;
+    call->load->over += call->established ? 0 : 1;
+    wire_send(&call->carrier.side, span_from(text, carrier_message_stop(&call->stream, text)));
+    wire_finish(&call->carrier.side);
 }
 
-static void on_carrier_refused(struct peer_conn *conn, const struct peer_response *response)
-{
-    char why[64];
-    snprintf(why, sizeof why, "the stream was refused with %u", response->status);
-    load_call_fail(peer_owner(conn), why);
-}
-
-static void on_carrier_message(struct peer_conn *conn, enum peer_opcode opcode, struct span text)
-{
-    if (opcode == PEER_TEXT)
-        load_down_receive(peer_owner(conn), text);
-}
-
-static void on_carrier_closed(struct peer_conn *conn, const struct peer_ending *ending)
-{
-    struct load_call *call = peer_owner(conn);
-    call->carrier = NULL;
-    if (call->state != LOAD_OVER)
-        load_call_fail(call, ending->why);
-}
-
-static const struct peer_hooks carrier_hooks = {.open = on_carrier_open,
-                                                .response = on_carrier_refused,
-                                                .message = on_carrier_message,
-                                                .closed = on_carrier_closed};
-
-static void dial(struct load_call *call, const char *url, const char *connect_to,
-                 const char *headers)
-{
-    struct load *load = call->load;
-    call->state = LOAD_DIALING;
-    call->carrier = peer_ws_dial(load->loop, &(struct peer_dial){.url = url,
-                                                                 .connect_to = connect_to,
-                                                                 .headers = headers,
-                                                                 .tls = load->tls,
-                                                                 .hooks = &carrier_hooks,
-                                                                 .owner = call});
-    if (!call->carrier)
-        load_call_fail(call, "cannot connect");
-}
+/* ---- the webhook ---- */
 
 /* Signs for the URL as written, connects to where the edge is. */
 static void dial_stream(struct load_call *call, struct carrier_url *url)
@@ -196,7 +75,7 @@ static void dial_stream(struct load_call *call, struct carrier_url *url)
     carrier_webhook_route(options, url, true, connect_to, sizeof connect_to);
     fits = carrier_url_write(url, true, address, sizeof address);
     assert(fits);
-    dial(call, address, connect_to[0] ? connect_to : NULL, headers);
+    load_leg_dial(call, address, connect_to[0] ? connect_to : NULL, headers);
 }
 
 static void on_twiml(void *owner, const struct carrier_answer *answer)
@@ -246,47 +125,38 @@ static void ask_webhook(struct load_call *call)
     carrier_webhook_send(&webhook);
 }
 
+/* ---- beginnings ---- */
+
 static void begin(struct load_call *call)
 {
-    const struct load_options *options = &call->load->options;
+    struct load *load = call->load;
+    const struct load_options *options = &load->options;
     carrier_sid("CA", call->stream.call_sid);
     carrier_sid("MZ", call->stream.stream_sid);
     snprintf(call->stream.account_sid, sizeof call->stream.account_sid, "%s",
-             options->edge ? options->carrier.account_sid : "AC00000000000000000000000000000000");
-    call->load->waiting = call;
-    if (options->edge)
+             options->kind == LOAD_EDGE ? options->carrier.account_sid
+                                        : "AC00000000000000000000000000000000");
+    call->begun_ns = wire_now_ns();
+    load->waiting = load_numbered(load) ? NULL : call;
+    load->figures.short_begun += load_call_short(call) ? 1 : 0;
+    if (options->kind == LOAD_EDGE)
         ask_webhook(call);
+    else if (options->kind == LOAD_RIVAL)
+        load_leg_dial(call, options->relay, NULL, NULL);
     else
-        dial(call, "ws://floor.example/twilio-media-stream/none", options->relay, NULL);
+        load_leg_dial(call, "ws://floor.example/twilio-media-stream/none", options->relay, NULL);
 }
 
-static void place_fired(void *owner)
+void load_call_begin_due(struct load *load)
 {
-    struct load *load = owner;
-    begin(&load->calls[load->begun++]);
-}
-
-void load_call_next(struct load *load)
-{
-    load->waiting = NULL;
-    if (load->begun == load->options.calls)
-        return;
-    uint64_t gap = (uint64_t)(1e9 / load->options.rate);
-    load->place =
-        (struct peer_timer){.fire = place_fired, .owner = load, .place = load->place.place};
-    peer_timer_set(load->loop, &load->place, peer_loop_now_ns(load->loop) + gap);
-}
-
-void load_call_hang_up(struct load_call *call)
-{
-    char text[CARRIER_MESSAGE_BYTES_MAX];
-    if (call->state != LOAD_TALKING)
-        return;
-    call->state = LOAD_OVER;
-    call->load->over++;
-    call->load->talking--;
-    if (call->carrier) {
-        send_text(call->carrier, text, carrier_message_stop(&call->stream, text));
-        peer_ws_close(call->carrier, 1000, "");
+    uint64_t now = clock_monotonic_ns();
+    double rate = load->measuring ? load->options.setup_rate : load->options.rate;
+    while (load->begun < load->begin_end && load->next_begin_ns <= now && !load->waiting &&
+           load->begun - load->established - load->over < BEGINNING_MAX) {
+        uint64_t gap = (uint64_t)(1e9 / rate);
+        load->next_begin_ns += gap;
+        if (load->next_begin_ns + 50 * gap < now) /* it could not keep up: no burst later */
+            load->next_begin_ns = now;
+        begin(&load->calls[load->begun++]);
     }
 }

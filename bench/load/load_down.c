@@ -1,14 +1,12 @@
 #include "bench/load/load.h"
 
-#include "common/clock.h"
 #include "common/panic.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SLACK_SAMPLES 40
-#define TEXT_MAX      16384
+#define TEXT_MAX 16384
 
 void load_down_prepare(struct load *load)
 {
@@ -27,10 +25,8 @@ void load_down_prepare(struct load *load)
 
 static void say(struct load_call *call, const char *text, size_t bytes)
 {
-    uint8_t frame[TEXT_MAX + PEER_FRAME_HEADER_BYTES];
     assert(bytes <= TEXT_MAX);
-    size_t frame_bytes = peer_frame_write(frame, PEER_TEXT, span_from(text, bytes), NULL);
-    peer_ws_send_prebuilt(call->model, span_from(frame, frame_bytes));
+    wire_send(&call->model->side, span_from(text, bytes));
 }
 
 /* One event of a response; %1$u and %2$u are the call's and the response's numbers. */
@@ -98,7 +94,7 @@ static void say_delta(struct load_call *call, uint64_t now_ns)
 static void write_off(struct load_way *way)
 {
     way->settled = way->sent / LOAD_DELTA_SAMPLES;
-    if (way->received + SLACK_SAMPLES < way->sent) {
+    if (way->received + LOAD_SLACK_SAMPLES < way->sent) {
         way->lost += way->sent - way->received;
         way->received = way->sent;
     }
@@ -108,7 +104,7 @@ static void write_off(struct load_way *way)
  * relay has nobody to play to. */
 void load_down_step(struct load_call *call, uint64_t now_ns)
 {
-    if (!call->model || !call->model_ready || !call->up.received)
+    if (!call->model || !call->model->lent || !call->up.received || load_call_short(call))
         return;
     uint64_t step = (call->turn++ + call->index * 37ull) % (2 * LOAD_TALK_FRAMES);
     bool talks = step < LOAD_TALK_FRAMES && !call->load->draining;
@@ -139,44 +135,40 @@ static void queue_mark(struct load_call *call, struct span name)
 
 void load_down_marks(struct load_call *call, uint64_t now_ns)
 {
-    while (call->mark_count && call->marks[call->mark_first].due_ns <= now_ns && call->carrier) {
+    while (call->mark_count && call->marks[call->mark_first].due_ns <= now_ns) {
         char text[256];
-        uint8_t frame[sizeof text + PEER_FRAME_HEADER_BYTES];
-        static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
         int bytes = snprintf(text, sizeof text,
                              "{\"event\":\"mark\",\"sequenceNumber\":\"%llu\",\"streamSid\":"
                              "\"%s\",\"mark\":{\"name\":\"%s\"}}",
                              (unsigned long long)++call->stream.sequence, call->stream.stream_sid,
                              call->marks[call->mark_first].name);
-        size_t frame_bytes =
-            peer_frame_write(frame, PEER_TEXT, span_from(text, (size_t)bytes), mask);
-        peer_ws_send_prebuilt(call->carrier, span_from(frame, frame_bytes));
+        wire_send(&call->carrier.side, span_from(text, (size_t)bytes));
         call->mark_first = (call->mark_first + 1) % LOAD_MARKS_KEPT;
         call->mark_count--;
     }
 }
 
-static void take_audio(struct load_call *call, uint64_t samples, unsigned slack)
+static void take_audio(struct load_call *call, uint64_t samples, unsigned slack, uint64_t at_ns)
 {
-    uint64_t now = clock_monotonic_ns();
-    if (call->play_end_ns < now)
-        call->play_end_ns = now;
+    if (call->play_end_ns < at_ns)
+        call->play_end_ns = at_ns;
     call->play_end_ns += samples * 125000; /* 8 kHz */
     load_way_arrive(&call->down, samples, LOAD_DELTA_SAMPLES, slack, call->down_sent_ns,
-                    LOAD_DELTAS_KEPT, &call->load->figures.down, &call->load->figures.down_late);
+                    LOAD_DELTAS_KEPT, at_ns, &call->load->figures.down,
+                    &call->load->figures.down_late);
 }
 
-void load_down_receive(struct load_call *call, struct span text)
+void load_down_receive(struct load_call *call, struct span text, uint64_t at_ns)
 {
     bool pcm = call->load->options.pcm;
     struct span audio = load_text_after(text, "\"payload\":\"");
     if (audio.data) {
-        take_audio(call, load_base64_bytes(audio), pcm ? SLACK_SAMPLES : 0);
+        take_audio(call, load_base64_bytes(audio), pcm ? LOAD_SLACK_SAMPLES : 0, at_ns);
         return;
     }
     audio = load_text_after(text, "\"delta\":\"");
     if (audio.data) { /* the floor passes the AI's own message */
-        take_audio(call, load_base64_bytes(audio) / (pcm ? 6 : 1), 0);
+        take_audio(call, load_base64_bytes(audio) / (pcm ? 6 : 1), 0, at_ns);
         return;
     }
     struct span name = load_text_after(text, "\"name\":\"");

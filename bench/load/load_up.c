@@ -1,12 +1,9 @@
 #include "bench/load/load.h"
 
-#include "common/clock.h"
 #include "common/panic.h"
 
 #include <openssl/evp.h>
 #include <stdio.h>
-
-#define SLACK_SAMPLES 40 /* 5 ms: what a resampler may hold back */
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -41,8 +38,6 @@ void load_up_send(struct load_call *call, uint64_t now_ns)
     struct load *load = call->load;
     uint64_t number = call->up.sent / LOAD_FRAME_SAMPLES;
     char text[512];
-    uint8_t frame[sizeof text + PEER_FRAME_HEADER_BYTES];
-    static const uint8_t mask[4] = {0x37, 0xfa, 0x21, 0x3d};
     write_number(load->payload, call->index, 4);
     write_number(load->payload + 4, number, 4);
     int bytes = snprintf(
@@ -54,8 +49,7 @@ void load_up_send(struct load_call *call, uint64_t now_ns)
     assert(bytes > 0 && (size_t)bytes < sizeof text);
     call->up_sent_ns[number % LOAD_FRAMES_KEPT] = now_ns;
     call->up.sent += LOAD_FRAME_SAMPLES;
-    size_t frame_bytes = peer_frame_write(frame, PEER_TEXT, span_from(text, (size_t)bytes), mask);
-    peer_ws_send_prebuilt(call->carrier, span_from(frame, frame_bytes));
+    wire_send(&call->carrier.side, span_from(text, (size_t)bytes));
 }
 
 struct span load_text_after(struct span text, const char *key)
@@ -80,50 +74,75 @@ size_t load_base64_bytes(struct span text)
 }
 
 void load_way_arrive(struct load_way *way, uint64_t samples, unsigned unit, unsigned slack,
-                     const uint64_t *sent_ns, unsigned kept, struct histogram *histogram,
-                     uint64_t *late)
+                     const uint64_t *sent_ns, unsigned kept, uint64_t at_ns,
+                     struct histogram *histogram, uint64_t *late)
 {
-    uint64_t now = clock_monotonic_ns();
     way->received += samples;
     while (way->received + slack >= (way->settled + 1) * unit &&
            (way->settled + 1) * unit <= way->sent) {
         uint64_t number = way->settled++;
         if (number < way->first_measured || number >= way->end_measured)
             continue;
-        uint64_t ns = now - sent_ns[number % kept];
+        uint64_t sent_at_ns = sent_ns[number % kept];
+        uint64_t ns = at_ns > sent_at_ns ? at_ns - sent_at_ns : 0; /* the wall clock was set */
         histogram_add(histogram, ns);
         *late += ns > LOAD_LATE_NS ? 1 : 0;
     }
 }
 
-/* A frame passed through untouched says whose it is and which. */
-static void check_frame(struct load_call *call, struct span payload)
+/* A frame passed through untouched says whose it is and which: what it skips is lost, and those
+ * behind it keep their own times. False: it is not this call's, or older than what has come. */
+static bool check_number(struct load_call *call, struct span payload, uint64_t frames)
 {
     struct load_figures *figures = &call->load->figures;
-    if (payload.bytes != 216)
-        return;
     uint64_t index = read_number(payload.data, 4), number = read_number(payload.data + 4, 4);
-    if (index != call->index || number != (call->expected_frame & 0xffffff))
+    uint64_t skipped = (number - call->expected_frame) & 0xffffff;
+    if (index != call->index || skipped != 0)
         figures->wrong_frames++;
-    call->expected_frame = number + 1;
+    if (index != call->index ||
+        (call->expected_frame + skipped) * LOAD_FRAME_SAMPLES > call->up.sent)
+        return false;
+    call->expected_frame += skipped + frames;
+    call->up.lost += skipped * LOAD_FRAME_SAMPLES;
+    call->up.received += skipped * LOAD_FRAME_SAMPLES;
+    call->up.settled += skipped;
+    return true;
 }
 
-bool load_up_receive(struct load_call *call, struct span text)
+/* An AI connection is known by the first frame that comes through it. */
+static bool claim(struct load_leg *leg, struct span payload)
 {
-    bool appended = true; /* by the edge; otherwise a carrier's own message */
-    struct span payload = load_text_after(text, "\"audio\":\"");
-    if (!payload.data) {
-        payload = load_text_after(text, "\"payload\":\"");
-        appended = false;
-    }
-    if (!payload.data)
+    struct load *load = leg->load;
+    uint64_t index = payload.bytes >= 8 ? read_number(payload.data, 4) : UINT64_MAX;
+    if (index >= load->begun || load->calls[index].model) {
+        load->figures.wrong_frames++;
         return false;
-    bool pcm = appended && call->load->options.pcm;
-    size_t bytes = load_base64_bytes(payload);
-    if (!pcm)
-        check_frame(call, payload);
-    load_way_arrive(&call->up, pcm ? bytes / 6 : bytes, LOAD_FRAME_SAMPLES, pcm ? SLACK_SAMPLES : 0,
-                    call->up_sent_ns, LOAD_FRAMES_KEPT, &call->load->figures.up,
-                    &call->load->figures.up_late);
+    }
+    load_leg_claim(leg, &load->calls[index]);
     return true;
+}
+
+void load_up_receive(struct load_leg *leg, struct span text, uint64_t at_ns)
+{
+    struct load *load = leg->load;
+    struct span payload = load_text_after(text, "\"audio\":\"");
+    bool pcm = load->options.pcm && payload.data; /* otherwise a carrier's own message */
+    if (!payload.data)
+        payload = load_text_after(text, "\"payload\":\"");
+    if (!payload.data || (!leg->call && !claim(leg, payload)))
+        return;
+    struct load_call *call = leg->call;
+    size_t samples = load_base64_bytes(payload) / (pcm ? 6 : 1);
+    uint64_t frames = samples / LOAD_FRAME_SAMPLES;
+    if (!pcm && payload.bytes >= 8 && samples % LOAD_FRAME_SAMPLES == 0 &&
+        !check_number(call, payload, frames))
+        return;
+    load_call_established(call);
+    if (load->measuring && !load_call_short(call)) {
+        load->figures.appends++;
+        load->figures.joined += frames > 1 ? frames : 0;
+    }
+    load_way_arrive(&call->up, samples, LOAD_FRAME_SAMPLES, pcm ? LOAD_SLACK_SAMPLES : 0,
+                    call->up_sent_ns, LOAD_FRAMES_KEPT, at_ns, &load->figures.up,
+                    &load->figures.up_late);
 }

@@ -458,6 +458,18 @@ size_t peer_queued_bytes(const struct peer_conn *conn)
     return peer_buffer_rest(&conn->out).bytes;
 }
 
+bool peer_lend(struct peer_conn *conn, struct peer_loan *loan)
+{
+    static const struct peer_hooks nobody = {0};
+    if (conn->state != PEER_OPEN || conn->speech != PEER_WS || conn->touched ||
+        peer_buffer_rest(&conn->out).bytes)
+        return false;
+    epoll_ctl(conn->loop->epoll, EPOLL_CTL_DEL, conn->source.fd, NULL);
+    conn->hooks = &nobody;
+    *loan = (struct peer_loan){conn->source.fd, conn->ssl, peer_buffer_rest(&conn->in)};
+    return true;
+}
+
 void peer_pause(struct peer_conn *conn)
 {
     if (conn->state != PEER_OPEN)

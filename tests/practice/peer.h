@@ -214,6 +214,14 @@ size_t peer_frame_header(uint8_t *out, enum peer_opcode opcode, size_t body_byte
 size_t peer_frame_write(uint8_t *out, enum peer_opcode opcode, struct span body,
                         const uint8_t mask[4]);
 
+#define PEER_FRAME_BAD SIZE_MAX
+
+/* The first frame of data, unmasked in place: returns its length with opcode and body, 0 when it is
+ * not whole yet, PEER_FRAME_BAD when it is fragmented, too long, or masked where it should not be
+ * (or the other way round). For those who read a socket themselves. */
+size_t peer_frame_read(uint8_t *data, size_t bytes, bool masked, size_t body_bytes_max,
+                       enum peer_opcode *opcode, struct span *body);
+
 /* Starts the closing handshake; the connection ends when the other side answers, or after 2 s.
  * code 0: a close frame without a body. */
 void peer_ws_close(struct peer_conn *conn, uint16_t code, const char *reason);
@@ -226,6 +234,20 @@ void peer_reset(struct peer_conn *conn);
 
 /* Bytes that the kernel has not taken yet. */
 size_t peer_queued_bytes(const struct peer_conn *conn);
+
+struct ssl_st;
+
+/* A WebSocket whose bytes somebody else moves from now on. */
+struct peer_loan {
+    int fd;
+    struct ssl_st *ssl; /* NULL: plain */
+    struct span rest;   /* received, not yet read: part of a frame. Lives as long as conn */
+};
+
+/* Lends an open WebSocket: the loop no longer reads or writes it and no hook runs any more, but it
+ * still owns descriptor and SSL: peer_reset ends them. False: bytes are still queued; try again
+ * after the next turn. Not from within a hook. */
+bool peer_lend(struct peer_conn *conn, struct peer_loan *loan);
 
 /* Stops and resumes reading (a peer that does not read). */
 void peer_pause(struct peer_conn *conn);

@@ -261,6 +261,25 @@ static size_t read_header(const uint8_t *data, size_t bytes, uint64_t *body_byte
     return header;
 }
 
+size_t peer_frame_read(uint8_t *data, size_t bytes, bool masked, size_t body_bytes_max,
+                       enum peer_opcode *opcode, struct span *body)
+{
+    uint64_t body_bytes = 0;
+    size_t header = read_header(data, bytes, &body_bytes);
+    if (header == 0)
+        return 0;
+    bool is_masked = data[1] & 0x80;
+    if ((data[0] & 0xf0) != 0x80 || is_masked != masked || body_bytes > body_bytes_max)
+        return PEER_FRAME_BAD;
+    if (bytes - header < body_bytes)
+        return 0;
+    if (masked)
+        mask_bytes(data + header, body_bytes, data + header - 4);
+    *opcode = (enum peer_opcode)(data[0] & 0x0f);
+    *body = span_from(data + header, body_bytes);
+    return header + body_bytes;
+}
+
 static void answer_fast(struct peer_conn *conn, enum peer_opcode opcode, struct span body)
 {
     if (opcode == PEER_CLOSE) {
@@ -281,24 +300,16 @@ static size_t read_fast(struct peer_conn *conn, uint8_t *data, size_t bytes)
 {
     size_t taken = 0;
     while (conn->state == PEER_OPEN) {
-        uint64_t body_bytes = 0;
-        uint8_t *frame = data + taken;
-        size_t header = read_header(frame, bytes - taken, &body_bytes);
-        if (header == 0)
-            break;
-        bool masked = frame[1] & 0x80;
-        if ((frame[0] & 0xf0) != 0x80 || masked == conn->client ||
-            body_bytes > conn->message_bytes_max) {
+        enum peer_opcode opcode;
+        struct span body;
+        size_t frame = peer_frame_read(data + taken, bytes - taken, !conn->client,
+                                       conn->message_bytes_max, &opcode, &body);
+        if (frame == PEER_FRAME_BAD)
             peer_over(conn, "frame that the fast path does not take");
+        if (frame == 0 || frame == PEER_FRAME_BAD)
             break;
-        }
-        if (bytes - taken - header < body_bytes)
-            break;
-        if (masked)
-            mask_bytes(frame + header, body_bytes, frame + header - 4);
-        taken += header + body_bytes;
-        answer_fast(conn, (enum peer_opcode)(frame[0] & 0x0f),
-                    span_from(frame + header, body_bytes));
+        taken += frame;
+        answer_fast(conn, opcode, body);
     }
     return taken;
 }
