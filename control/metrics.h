@@ -19,6 +19,10 @@
     ROW(message_status)                                                                            \
     ROW(after_stream)                                                                              \
     ROW(stream_status)                                                                             \
+    ROW(call_step)                                                                                 \
+    ROW(queue_wait)                                                                                \
+    ROW(recording_status)                                                                          \
+    ROW(voicemail_recording)                                                                       \
     ROW(other)
 
 /* What became of a webhook. */

@@ -42,6 +42,8 @@ struct options {
     enum log_level log_level;
     /* commands */
     bool check, help, version, json;
+    const char *number, *purpose, *hours, *time_zone;
+    unsigned position;
     const char *org, *channel, *role, *label, *account, *url, *signature;
     unsigned limit; /* rows of a list */
     /* words that are not flags: words[0] is the command */

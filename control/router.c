@@ -21,6 +21,12 @@ static const struct route {
     {"/api/aloha/webhooks/call-status", ROUTE_status_callback, status_callback_answer},
     {"/api/twilio/after-stream", ROUTE_after_stream, after_stream_answer},
     {"/api/twilio/stream-status", ROUTE_stream_status, stream_status_answer},
+    {"/api/twilio/call-step", ROUTE_call_step, call_step_answer},
+    {"/api/twilio/queue-wait", ROUTE_queue_wait, queue_wait_answer},
+    {"/api/twilio/recording-status", ROUTE_recording_status, recording_status_answer},
+    {"/api/twilio/voicemail-recording", ROUTE_voicemail_recording, voicemail_recording_answer},
+    {"/api/aloha/webhooks/voicemail-recorded", ROUTE_voicemail_recording,
+     voicemail_recording_answer},
 };
 
 #define ROUTES_COUNT (sizeof routes / sizeof routes[0])
@@ -65,7 +71,8 @@ static enum metrics_outcome find_tokens(struct webhook *webhook)
     case TOKENS_FOUND:
         return OUTCOME_answered;
     case TOKENS_AWAY:
-        if (webhook->route == ROUTE_incoming_call || webhook->route == ROUTE_after_stream)
+        if (webhook->route == ROUTE_incoming_call || webhook->route == ROUTE_after_stream ||
+            webhook->route == ROUTE_call_step || webhook->route == ROUTE_queue_wait)
             return webhook_answer_softly(webhook);
         return webhook_callback_failed(webhook, DB_AWAY);
     case TOKENS_UNKNOWN:

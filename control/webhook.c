@@ -95,30 +95,37 @@ void webhook_say_goodbye(struct webhook *webhook, const char *sentence)
     response_twiml_done(webhook->response, &twiml);
 }
 
-/* How often this caller was asked to wait: "wait=N" is the whole query then. */
-static unsigned times_waited(const struct webhook *webhook)
+/* How often this caller was asked to wait: "wait=N" stands last in the query then. *rest is what
+ * stands before it: where the call is. */
+static unsigned times_waited(const struct webhook *webhook, char *rest, size_t room)
 {
-    char query[16];
-    if (!span_starts(webhook->request->query, "wait=") ||
-        !span_copy_text(webhook->request->query, query, sizeof query))
+    if (!span_copy_text(webhook->request->query, rest, room)) {
+        rest[0] = '\0';
         return 0;
-    unsigned long times = strtoul(query + strlen("wait="), NULL, 10);
+    }
+    char *last = strrchr(rest, '&');
+    char *wait = last ? last + 1 : rest;
+    if (strncmp(wait, "wait=", strlen("wait=")) != 0)
+        return 0;
+    unsigned long times = strtoul(wait + strlen("wait="), NULL, 10);
+    *(last ? last : rest) = '\0';
     return times > WEBHOOK_SOFT_MAX ? WEBHOOK_SOFT_MAX : (unsigned)times;
 }
 
 enum metrics_outcome webhook_answer_softly(struct webhook *webhook)
 {
     struct twiml twiml;
-    char url[WEBHOOK_TEXT_BYTES * 2];
+    char url[WEBHOOK_TEXT_BYTES * 2], rest[WEBHOOK_TEXT_BYTES / 2];
     struct span path = webhook->request->path;
-    unsigned times = times_waited(webhook);
+    unsigned times = times_waited(webhook, rest, sizeof rest);
     if (times >= WEBHOOK_SOFT_MAX) {
         webhook_say_goodbye(webhook, "We are sorry, we cannot take your call right now. "
                                      "Please call again later.");
         return OUTCOME_given_up;
     }
-    int length = snprintf(url, sizeof url, "%s%.*s?wait=%u", webhook->service->options->public_url,
-                          (int)path.bytes, (const char *)path.data, times + 1);
+    int length =
+        snprintf(url, sizeof url, "%s%.*s?%s%swait=%u", webhook->service->options->public_url,
+                 (int)path.bytes, (const char *)path.data, rest, rest[0] ? "&" : "", times + 1);
     assert(length > 0 && (size_t)length < sizeof url); /* ours, and bounded at boot */
     response_twiml(webhook->response, &twiml);
     if (times == 0)

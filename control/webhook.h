@@ -15,6 +15,8 @@
 #include "control/service.h"
 #include "control/store/calls.h"
 
+#include <jansson.h>
+
 #define WEBHOOK_TEXT_BYTES 512
 #define WEBHOOK_SOFT_MAX   20 /* times a caller hears "one moment" before we give up */
 
@@ -38,6 +40,10 @@ webhook_handler incoming_call_answer;
 webhook_handler status_callback_answer;
 webhook_handler after_stream_answer;
 webhook_handler stream_status_answer;
+webhook_handler call_step_answer;
+webhook_handler queue_wait_answer;
+webhook_handler recording_status_answer;
+webhook_handler voicemail_recording_answer;
 
 /* The standard parameters, with the room for them; fields point into it. */
 struct webhook_fields {
@@ -57,11 +63,16 @@ void webhook_fields_free(struct webhook_fields *fields);
 const char *webhook_text(const struct webhook *webhook, const char *name, char *text, size_t room);
 
 /* For questions the carrier waits on with a caller: "one moment" and the same webhook again, with
- * a count in its query; after WEBHOOK_SOFT_MAX an apology and a hang-up. */
+ * a count at the end of its query; after WEBHOOK_SOFT_MAX an apology and a hang-up. */
 enum metrics_outcome webhook_answer_softly(struct webhook *webhook);
 
 /* Words and a hang-up. */
 void webhook_say_goodbye(struct webhook *webhook, const char *sentence);
+
+/* The verbs of the step at a place (control/steps.h), with what is known of the call. */
+void webhook_answer_step(struct webhook *webhook, const struct webhook_fields *fields,
+                         const char *organization, const json_t *steps, const char *place,
+                         unsigned tries);
 
 /* For callbacks: 503 when trying again may help (then it is unavailable), else 500 (failed). Logs
  * what the database said. */

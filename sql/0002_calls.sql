@@ -52,6 +52,7 @@ CREATE TABLE conversations (
     disconnection_reason  text,
     sip_response_code     integer,
     ended_reason          end_reason,
+    route                 jsonb,
     next_step             jsonb,
     figures               jsonb,
     recording_sid         text,
@@ -77,6 +78,7 @@ CREATE TABLE conversations (
     CONSTRAINT conversations_durations
         CHECK (duration_ms >= 0 AND stream_duration_ms >= 0 AND recording_duration_ms >= 0),
     CONSTRAINT conversations_metadata CHECK (jsonb_typeof(metadata) = 'object'),
+    CONSTRAINT conversations_route CHECK (jsonb_typeof(route) = 'object'),
     CONSTRAINT conversations_next_step CHECK (jsonb_typeof(next_step) = 'object')
 );
 CREATE INDEX conversations_by_time ON conversations (organization_id, start_timestamp DESC, id);
@@ -107,8 +109,10 @@ COMMENT ON COLUMN conversations.disconnection_reason IS
     'How the carrier says it ended: completed, busy, no-answer, failed, canceled.';
 COMMENT ON COLUMN conversations.sip_response_code IS 'The final SIP code, when the carrier told.';
 COMMENT ON COLUMN conversations.ended_reason IS 'Why the edge ended it; NULL when it never streamed.';
+COMMENT ON COLUMN conversations.route IS
+    'What was chosen to be done with the call when it came in (control/steps.h), once.';
 COMMENT ON COLUMN conversations.next_step IS
-    'What the after-stream webhook shall answer, e.g. {"step":"dial","to":"+1..."}; NULL: hang up.';
+    'What the after-stream webhook shall answer, e.g. {"step":"dial","to":"+1..."}; NULL: it depends on how the stream ended.';
 COMMENT ON COLUMN conversations.figures IS 'What the edge measured: frames, bytes, latencies.';
 COMMENT ON COLUMN conversations.recording_sid IS 'The carrier''s name for the recording.';
 COMMENT ON COLUMN conversations.recording_url IS 'Where the carrier keeps it.';

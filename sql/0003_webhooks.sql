@@ -35,7 +35,8 @@ COMMENT ON FUNCTION json_number IS 'A JSON number of at least 0 as bigint; NULL 
 --
 -- Evidence of status: every CallStatus the carrier sent; a started stream (in-progress); and, as
 -- long as the carrier has not said how the call ended, our own knowledge that it is over: the caller
--- hung up, or we answered the after-stream webhook with a hang-up. The furthest rank wins; at the
+-- hung up, or we answered the after-stream webhook with a hang-up (or with the agent, because the
+-- report of an orderly end was late, and no further stream came of it). The furthest rank wins; at the
 -- end the carrier's word beats ours, then the highest SequenceNumber, then the order of the list.
 CREATE FUNCTION settle_conversation(conversation uuid) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -44,11 +45,18 @@ DECLARE
     stream record;
     ending record;
     start record;
+    orderly boolean;
 BEGIN
+    SELECT kind = 'ended' AND body ->> 'reason' NOT IN ('drained', 'internal') INTO orderly
+    FROM call_events
+    WHERE conversation_id = conversation AND source = 'edge' AND kind IN ('started', 'ended')
+    ORDER BY seq DESC LIMIT 1;
+
     SELECT e.said, e.by_carrier, e.at, e.body INTO status
     FROM (
         SELECT CASE
-                   WHEN source = 'carrier' AND kind = 'after-stream' AND body ->> 'step' = 'hangup'
+                   WHEN source = 'carrier' AND kind = 'after-stream'
+                        AND (body ->> 'step' = 'hangup' OR (orderly AND body ->> 'step' = 'agent'))
                        THEN 'completed'
                    WHEN source = 'carrier' THEN body ->> 'status'
                    WHEN kind = 'started' THEN 'in-progress'
@@ -278,7 +286,8 @@ CREATE TYPE call_answer AS (
     vad_prefix_ms       integer,
     vad_silence_ms      integer,
     vad_threshold_percent integer,
-    session_max_s       integer
+    session_max_s       integer,
+    route               jsonb
 );
 COMMENT ON TYPE call_answer IS 'Whose call it is and how its agent behaves.';
 
@@ -289,7 +298,8 @@ LANGUAGE sql STABLE AS $$
            f.configured, f.ai_backend, f.model, f.voice, f.instructions, f.greeting, f.audio_format,
            f.language, f.transcription_model, f.duration_max_s, f.tools, f.settings, k.sealed,
            f.append_ms, f.record, f.greeting_interruptible, f.interrupt_after_ms, f.vad_prefix_ms,
-           f.vad_silence_ms, f.vad_threshold_percent, f.session_max_s
+           f.vad_silence_ms, f.vad_threshold_percent, f.session_max_s,
+           c.route
     FROM conversations AS c
     JOIN organizations AS o ON o.id = c.organization_id
     CROSS JOIN LATERAL channel_configuration(o.id, 'voice') AS f
@@ -310,6 +320,7 @@ BEGIN
         PERFORM note_carrier_event(owner.organization_id, owner.conversation_id, 'incoming', NULL,
                                    'incoming', coalesce(carrier_time((webhook).happened), now()),
                                    webhook_report(webhook));
+        PERFORM take_route(owner.conversation_id);
         answer := describe_call(owner.organization_id, owner.conversation_id, owner.created);
     ELSE
         answer.found := owner.found;
@@ -331,7 +342,8 @@ CREATE TYPE carrier_taken AS (
     call_status     text,
     is_over         boolean,
     ended_reason    text,
-    next_step       jsonb
+    place           text,
+    steps           jsonb
 );
 COMMENT ON TYPE carrier_taken IS 'What became of a webhook that reports something, and the record after it.';
 
@@ -339,8 +351,8 @@ COMMENT ON TYPE carrier_taken IS 'What became of a webhook that reports somethin
 CREATE FUNCTION carrier_result(owner call_owner, is_new boolean) RETURNS carrier_taken
 LANGUAGE sql STABLE AS $$
     SELECT (owner).found, coalesce(is_new, false), c.id, c.organization_id, c.call_status::text,
-           coalesce(call_status_rank(c.call_status) = 4, false), c.ended_reason::text,
-           coalesce(c.next_step, '{"step": "hangup"}')
+           coalesce(call_status_rank(c.call_status) = 4, false), c.ended_reason::text, NULL,
+           NULL::jsonb
     FROM (VALUES (1)) AS always
     LEFT JOIN conversations AS c
            ON c.id = (owner).conversation_id AND c.organization_id = (owner).organization_id
@@ -355,13 +367,21 @@ DECLARE
     is_new boolean;
     taken carrier_taken;
     said text := carrier_status_name((webhook).status);
+    parent carrier_webhook := webhook;
 BEGIN
+    parent.call_sid := (webhook).parameters ->> 'ParentCallSid';
     IF said IS NULL THEN
         owner.found := 'invalid';
+    ELSIF coalesce(parent.call_sid, '') <> '' THEN
+        parent.from_number := NULL; -- a leg opens no conversation
+        parent.to_number := NULL;
+        owner := find_or_open_call(parent, false);
     ELSE
         owner := find_or_open_call(webhook, false);
     END IF;
-    IF owner.found = 'found' THEN
+    IF owner.found = 'found' AND parent.call_sid <> '' THEN
+        is_new := note_leg(owner, webhook, said);
+    ELSIF owner.found = 'found' THEN
         is_new := note_carrier_event(
             owner.organization_id, owner.conversation_id, 'status', (webhook).sequence_number,
             format('status/%s/%s', coalesce((webhook).sequence_number::text, '-'), said),
@@ -375,7 +395,33 @@ $$;
 COMMENT ON FUNCTION carrier_status IS
     'Applies a call status callback: any order, any repetition, also for a call not seen before.';
 
--- What the carrier reports about the stream, or asks after it. event is stream or after-stream.
+-- The stream is over: what now? next, what was noted for this moment; agent, once more, when the edge
+-- died or was stopped under the call (three times at most); fallback, when we or the AI failed;
+-- hangup otherwise.
+CREATE FUNCTION after_stream_place(conversation uuid, has_next boolean, has_fallback boolean)
+RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE
+        WHEN has_next THEN 'next'
+        WHEN streams.count BETWEEN 1 AND 3
+             AND (streams.ended < streams.started OR streams.reason IN ('drained', 'internal'))
+            THEN 'agent'
+        WHEN has_fallback AND (streams.count = 0 OR streams.ended < streams.started
+                               OR streams.reason ~ '^ai_'
+                               OR streams.reason IN ('drained', 'internal', 'no_capacity'))
+            THEN 'fallback'
+        ELSE 'hangup' END
+    FROM (SELECT count(*) FILTER (WHERE kind = 'started') AS count,
+                 max(seq) FILTER (WHERE kind = 'started') AS started,
+                 coalesce(max(seq) FILTER (WHERE kind = 'ended'), -1) AS ended,
+                 (array_agg(body ->> 'reason' ORDER BY seq DESC) FILTER (WHERE kind = 'ended'))[1]
+                     AS reason
+          FROM call_events WHERE conversation_id = conversation AND source = 'edge') AS streams
+$$;
+COMMENT ON FUNCTION after_stream_place IS 'Where a call goes on when its stream is over.';
+
+-- What the carrier reports about the stream, or asks in the course of a call. event is stream,
+-- after-stream, step (a verb of ours is done) or wait (in a queue).
 CREATE FUNCTION carrier_note(webhook carrier_webhook, event text, key text, note jsonb)
 RETURNS carrier_taken
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -384,27 +430,36 @@ DECLARE
     owner call_owner;
     is_new boolean;
     taken carrier_taken;
-    step jsonb;
+    place text;
+    steps jsonb;
 BEGIN
     owner := find_or_open_call(webhook, false);
     IF owner.found = 'found' THEN
+        IF event <> 'stream' THEN
+            SELECT jsonb_strip_nulls(jsonb_build_object(
+                       'route', c.route, 'next', c.next_step, 'fallback',
+                       find_route(c.organization_id, c.phone_number_id, 'fallback', now())))
+            INTO steps FROM conversations AS c WHERE c.id = owner.conversation_id;
+        END IF;
         IF event = 'after-stream' THEN
-            SELECT coalesce(next_step, '{"step": "hangup"}') INTO step FROM conversations
-            WHERE id = owner.conversation_id;
+            place := after_stream_place(owner.conversation_id, steps ? 'next', steps ? 'fallback');
         END IF;
         is_new := note_carrier_event(
             owner.organization_id, owner.conversation_id, event, NULL, format('%s/%s', event, key),
             coalesce(carrier_time((webhook).happened), now()),
             webhook_report(webhook) || coalesce(note, '{}')
-                || jsonb_build_object('step', step -> 'step'));
+                || jsonb_build_object('step', CASE WHEN place IN ('agent', 'hangup') THEN place
+                                                   ELSE steps #>> ARRAY[place, 'step'] END));
     END IF;
     taken := carrier_result(owner, is_new);
+    taken.place := place;
+    taken.steps := steps;
     PERFORM set_config('ringbridge.organization', before, true);
     RETURN taken;
 END
 $$;
 COMMENT ON FUNCTION carrier_note IS
-    'Notes a stream status callback, or the after-stream webhook and what it is answered.';
+    'Notes a stream status callback, or what is asked in the course of a call and where it goes on.';
 
 CREATE FUNCTION account_secrets(account_sid text)
 RETURNS TABLE (organization_id uuid, sealed bytea, sealed_previous bytea)

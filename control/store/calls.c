@@ -32,7 +32,7 @@ static enum calls_found read_found(const char *name)
 
 /* A webhook's fields as parameters, and what was allocated for them. */
 struct parameters {
-    struct db_value values[WEBHOOK_VALUES + 3];
+    struct db_value values[WEBHOOK_VALUES + 5];
     char *owned[WEBHOOK_VALUES];
     int owned_count;
 };
@@ -91,7 +91,7 @@ static const char *text_cell(const struct db_rows *rows, int column)
     "configured, ai_backend, model, voice, instructions, greeting, audio_format, language, "       \
     "transcription_model, duration_max_s, tools, settings, ai_sealed, call_sid, account_sid, "     \
     "append_ms, record, greeting_interruptible, interrupt_after_ms, vad_prefix_ms, "               \
-    "vad_silence_ms, vad_threshold_percent, session_max_s"
+    "vad_silence_ms, vad_threshold_percent, session_max_s, route"
 
 static void open_ai_key(const struct seal *seal, struct calls_incoming *incoming)
 {
@@ -145,6 +145,7 @@ static void read_answer(const struct seal *seal, struct calls_incoming *incoming
     incoming->duration_max_s = (uint32_t)db_cell_number(rows, 0, 15);
     incoming->tools_json = text_cell(rows, 16);
     incoming->settings_json = text_cell(rows, 17);
+    incoming->route_json = text_cell(rows, 29);
     read_manners(incoming);
     open_ai_key(seal, incoming);
 }
@@ -194,7 +195,7 @@ enum db_result calls_plan(struct db *db, const struct seal *seal, const char *or
 
 #define TAKEN_COLUMNS                                                                              \
     "found, stored, conversation_id, organization_id, call_status, is_over, ended_reason, "        \
-    "next_step, next_step ->> 'step'"
+    "place, steps"
 
 static void read_taken(const struct db_rows *rows, struct calls_taken *taken)
 {
@@ -258,16 +259,14 @@ enum db_result calls_stream_status(struct db *db, const struct calls_webhook *we
     return result;
 }
 
-enum db_result calls_after_stream(struct db *db, const struct calls_webhook *webhook,
-                                  struct calls_next *next)
+/* What is asked in the course of a call. */
+static enum db_result ask(struct db *db, const struct db_statement *query,
+                          const struct calls_webhook *webhook, const struct db_value *more,
+                          struct calls_next *next)
 {
-    static const struct db_statement query = {"SELECT " TAKEN_COLUMNS " FROM carrier_note(" WEBHOOK
-                                              ", 'after-stream', "
-                                              "coalesce($11::text, '-'), NULL)",
-                                              WEBHOOK_VALUES};
     struct calls_taken taken;
-    *next = (struct calls_next){.found = CALLS_INVALID};
-    enum db_result result = report(db, &query, webhook, NULL, &next->rows);
+    *next = (struct calls_next){.found = CALLS_INVALID, .steps_json = "{}"};
+    enum db_result result = report(db, query, webhook, more, &next->rows);
     if (result != DB_OK)
         return result;
     read_taken(next->rows, &taken);
@@ -275,10 +274,57 @@ enum db_result calls_after_stream(struct db *db, const struct calls_webhook *web
     memcpy(next->conversation, taken.conversation, sizeof next->conversation);
     memcpy(next->organization, taken.organization, sizeof next->organization);
     copy_cell(next->rows, 6, next->ended_reason, sizeof next->ended_reason);
-    next->step_json = text_cell(next->rows, 7);
-    if (!span_copy_text(span_of(text_cell(next->rows, 8)), next->step, sizeof next->step))
-        strcpy(next->step, "hangup"); /* a step we do not know is no reason for silence */
+    copy_cell(next->rows, 7, next->place, sizeof next->place);
+    next->steps_json = text_cell(next->rows, 8);
     return DB_OK;
+}
+
+enum db_result calls_after_stream(struct db *db, const struct calls_webhook *webhook,
+                                  struct calls_next *next)
+{
+    static const struct db_statement query = {"SELECT " TAKEN_COLUMNS " FROM carrier_note(" WEBHOOK
+                                              ", 'after-stream', "
+                                              "coalesce($11::text, '-'), NULL)",
+                                              WEBHOOK_VALUES};
+    return ask(db, &query, webhook, NULL, next);
+}
+
+enum db_result calls_step(struct db *db, const struct calls_webhook *webhook, const char *event,
+                          const char *key, struct calls_next *next)
+{
+    static const struct db_statement query = {
+        "SELECT " TAKEN_COLUMNS " FROM carrier_note(" WEBHOOK ", $13::text, "
+        "concat_ws('/', $14::text, coalesce($11::text, '-')), "
+        "jsonb_build_object('place', $14::text))",
+        WEBHOOK_VALUES + 2};
+    char *clean = clean_text(key, 160);
+    const struct db_value more[] = {db_text(event), db_text(clean)};
+    enum db_result result = ask(db, &query, webhook, more, next);
+    free(clean);
+    return result;
+}
+
+enum db_result calls_recording(struct db *db, const struct calls_webhook *webhook,
+                               const struct calls_recording *recording, struct calls_taken *taken)
+{
+    static const struct db_statement query = {
+        "SELECT " TAKEN_COLUMNS " FROM carrier_recording(" WEBHOOK ", $13::text, $14::text, "
+        "nullif($15::text, ''), $16::text, $17::bigint)",
+        WEBHOOK_VALUES + 5};
+    struct db_rows *rows;
+    char *sid = clean_text(recording->sid, 64), *url = clean_text(recording->url, 1000);
+    char *status = clean_text(recording->status, 32);
+    const struct db_value more[] = {db_text(recording->kind), db_text(sid), db_text(url),
+                                    db_text(status), db_number_or_null(recording->duration_ms)};
+    *taken = (struct calls_taken){.found = CALLS_INVALID};
+    enum db_result result = report(db, &query, webhook, more, &rows);
+    if (result == DB_OK)
+        read_taken(rows, taken);
+    db_rows_free(rows);
+    free(sid);
+    free(url);
+    free(status);
+    return result;
 }
 
 void calls_next_free(struct calls_next *next)

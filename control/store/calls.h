@@ -54,6 +54,7 @@ struct calls_incoming {
     const char *language, *transcription_model; /* may be "" */
     const char *tools_json;                     /* a JSON array */
     const char *settings_json;                  /* a JSON object */
+    const char *route_json;                     /* what is done with it: control/steps.h */
     uint32_t duration_max_s;
     bool record;        /* the edge keeps both tracks */
     unsigned append_ms; /* and so on: link_proto.h, "prepare"; their ranges are the schema's */
@@ -96,14 +97,29 @@ enum db_result calls_stream_status(struct db *db, const struct calls_webhook *we
 struct calls_next {
     enum calls_found found;
     char conversation[CALLS_UUID_TEXT], organization[CALLS_UUID_TEXT];
-    char step[16];         /* "hangup" (the default), "dial", "record", "say" */
-    const char *step_json; /* the whole note of the next step, a JSON object */
-    char ended_reason[40]; /* of end.def, as far as the edge has reported; "" otherwise */
+    char place[16];         /* after a stream: "next", "fallback", "agent" or "hangup"; else "" */
+    const char *steps_json; /* {"route":..,"next":..,"fallback":..}, those that there are */
+    char ended_reason[40];  /* of end.def, as far as the edge has reported; "" otherwise */
     struct db_rows *rows;
 };
 enum db_result calls_after_stream(struct db *db, const struct calls_webhook *webhook,
                                   struct calls_next *next);
+/* A verb that we answered is done (event "step"), or somebody waits in a queue ("wait"). key: the
+ * place in the steps, so that a repetition is one. */
+enum db_result calls_step(struct db *db, const struct calls_webhook *webhook, const char *event,
+                          const char *key, struct calls_next *next);
 void calls_next_free(struct calls_next *next);
+
+/* What the carrier says it has recorded. */
+struct calls_recording {
+    const char *kind; /* "voicemail" or "recording" */
+    const char *sid, *url, *status;
+    int64_t duration_ms; /* -1: not said */
+};
+
+/* Applies a recording callback: any order, any repetition. */
+enum db_result calls_recording(struct db *db, const struct calls_webhook *webhook,
+                               const struct calls_recording *recording, struct calls_taken *taken);
 
 enum calls_ticket { CALLS_TICKET_FIRST, CALLS_TICKET_USED, CALLS_TICKET_UNKNOWN_CALL };
 

@@ -2,6 +2,7 @@
  * reports an ending before it closes the stream, so what it reported is waited for first. */
 #include "common/end.h"
 #include "common/log.h"
+#include "control/steps.h"
 #include "control/webhook.h"
 
 #define REPORT_WAIT_MS 1000
@@ -19,21 +20,34 @@ static bool deserves_apology(const char *ended_reason)
     return false;
 }
 
-/* Other steps than hanging up are noted by tools that do not exist yet; one that is not known here
- * ends the call like none. */
-static enum metrics_outcome answer_step(struct webhook *webhook, const struct calls_next *next)
+static void answer_agent(struct webhook *webhook, const struct webhook_fields *fields,
+                         const struct calls_next *next)
 {
-    if (strcmp(next->step, "hangup") != 0)
-        log_warn("next step not known here", log_text("step", next->step),
-                 log_text("conversation", next->conversation));
-    bool sorry = deserves_apology(next->ended_reason);
-    webhook_say_goodbye(webhook, sorry ? "We are sorry, we have lost the connection to our "
-                                         "assistant. Please call again."
-                                       : NULL);
+    json_t *steps = json_pack("{s:{s:s}}", "agent", "step", "agent");
+    webhook_answer_step(webhook, fields, next->organization, steps, "agent", 0);
+    json_decref(steps);
+}
+
+static enum metrics_outcome answer_place(struct webhook *webhook,
+                                         const struct webhook_fields *fields,
+                                         const struct calls_next *next)
+{
+    json_t *steps = json_loads(next->steps_json, 0, NULL);
+    if (strcmp(next->place, "agent") == 0)
+        answer_agent(webhook, fields, next);
+    else if (steps_at(steps, next->place))
+        webhook_answer_step(webhook, fields, next->organization, steps, next->place, 0);
+    else
+        webhook_say_goodbye(webhook, deserves_apology(next->ended_reason)
+                                         ? "We are sorry, we have lost the connection to our "
+                                           "assistant. Please call again."
+                                         : NULL);
+    json_decref(steps);
     return OUTCOME_answered;
 }
 
-static enum metrics_outcome decide(struct webhook *webhook, const struct calls_next *next)
+static enum metrics_outcome decide(struct webhook *webhook, const struct webhook_fields *fields,
+                                   const struct calls_next *next)
 {
     switch (next->found) {
     case CALLS_WRONG_ACCOUNT:
@@ -47,12 +61,12 @@ static enum metrics_outcome decide(struct webhook *webhook, const struct calls_n
     case CALLS_FOUND:
         break;
     }
-    return answer_step(webhook, next);
+    return answer_place(webhook, fields, next);
 }
 
 static void log_decision(const struct webhook_fields *fields, const struct calls_next *next)
 {
-    log_info("after stream", log_text("step", next->step),
+    log_info("after stream", log_text("place", next->place),
              log_text("ended_reason", next->ended_reason[0] ? next->ended_reason : NULL),
              log_text("organization", next->organization[0] ? next->organization : NULL),
              log_text("conversation", next->conversation[0] ? next->conversation : NULL),
@@ -69,7 +83,7 @@ enum metrics_outcome after_stream_answer(struct webhook *webhook)
     webhook_read(webhook, &fields);
     enum db_result result = calls_after_stream(webhook->db, &fields.fields, &next);
     if (result == DB_OK) {
-        outcome = decide(webhook, &next);
+        outcome = decide(webhook, &fields, &next);
         log_decision(&fields, &next);
     } else if (result == DB_AWAY || result == DB_BUSY) {
         outcome = webhook_answer_softly(webhook);

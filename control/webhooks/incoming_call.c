@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/panic.h"
 #include "control/plan_write.h"
+#include "control/steps.h"
 #include "control/uuid.h"
 #include "control/webhook.h"
 
@@ -72,7 +73,7 @@ static void write_answer(struct webhook *webhook, const char *stream_path)
 }
 
 static void log_call(const struct webhook *webhook, const struct webhook_fields *fields,
-                     const struct calls_incoming *call)
+                     const struct calls_incoming *call, const char *step)
 {
     char from[8], to[8];
     log_info(call->created ? "call taken" : "call taken again",
@@ -80,7 +81,7 @@ static void log_call(const struct webhook *webhook, const struct webhook_fields 
              log_text("organization_name", call->organization_name),
              log_text("conversation", call->conversation), log_text("call_sid", fields->call_sid),
              log_text("from", webhook_shorten(fields->from, from)),
-             log_text("to", webhook_shorten(fields->to, to)),
+             log_text("to", webhook_shorten(fields->to, to)), log_text("step", step),
              log_text("configuration", call->configured ? "own" : "built-in"),
              log_text("ai_backend", call->ai_backend), log_text("model", call->model),
              log_text("edge", edge_identity(webhook->edge)->name));
@@ -109,9 +110,34 @@ static enum metrics_outcome connect(struct webhook *webhook, const struct webhoo
     snprintf(stream_path, sizeof stream_path, STREAM_PATH "%s", text);
     order_prepare(webhook, fields, call, &ticket, text, stream_path);
     write_answer(webhook, stream_path);
-    log_call(webhook, fields, call);
+    log_call(webhook, fields, call, "agent");
     log_lost_key(call);
     return call->created ? OUTCOME_answered : OUTCOME_repeated;
+}
+
+/* Our own redirect to the agent, from a step or after a stream that broke. */
+static bool asks_for_agent(const struct webhook *webhook)
+{
+    return span_starts(webhook->request->query, "at=agent");
+}
+
+/* What the organisation has chosen for this number at this hour; for the agent the stream follows
+ * at once, without another question. */
+static enum metrics_outcome begin(struct webhook *webhook, const struct webhook_fields *fields,
+                                  const struct calls_incoming *call)
+{
+    json_t *route = json_loads(call->route_json, 0, NULL);
+    json_t *steps = json_pack("{s:o?}", "route", route);
+    const json_t *step = steps_at(steps, "route");
+    enum metrics_outcome outcome = call->created ? OUTCOME_answered : OUTCOME_repeated;
+    if (!step || asks_for_agent(webhook) || strcmp(steps_kind(step), "agent") == 0) {
+        outcome = connect(webhook, fields, call);
+    } else {
+        webhook_answer_step(webhook, fields, call->organization, steps, "route", 0);
+        log_call(webhook, fields, call, steps_kind(step));
+    }
+    json_decref(steps);
+    return outcome;
 }
 
 static bool is_over(const char *call_status)
@@ -149,7 +175,7 @@ static enum metrics_outcome decide(struct webhook *webhook, const struct webhook
         break;
     }
     if (!is_over(call->call_status))
-        return connect(webhook, fields, call);
+        return begin(webhook, fields, call);
     webhook_say_goodbye(webhook, NULL);
     return OUTCOME_call_over;
 }

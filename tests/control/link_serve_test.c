@@ -247,7 +247,7 @@ static void after_the_stream_the_ending_decides(void **state)
     static const struct {
         const char *reason, *verbs;
     } rows[] = {{"caller_hung_up", "Hangup "}, {"agent_hung_up", "Hangup "},
-                {"ai_lost", "Say Hangup "},    {"internal", "Say Hangup "},
+                {"ai_lost", "Say Hangup "},    {"internal", "Redirect "},
                 {"carrier_silent", "Hangup "}, {"ai_unreachable", "Say Hangup "},
                 {"duration_limit", "Hangup "}};
     struct world_edge edge;

@@ -514,8 +514,8 @@ static void after_the_stream_the_call_is_hung_up_unless_another_step_was_noted(v
              sid);
     database_do(sql);
     assert_int_equal(calls_after_stream(db, &webhook, &next), DB_OK);
-    assert_string_equal(next.step, "dial");
-    assert_non_null(strstr(next.step_json, "+15550177"));
+    assert_string_equal(next.place, "next");
+    assert_non_null(strstr(next.steps_json, "+15550177"));
     assert_string_equal(next.ended_reason, "ai_lost");
     calls_next_free(&next);
     snprintf(sql, sizeof sql, "SELECT call_status FROM conversations WHERE call_sid = '%s'", sid);
@@ -525,7 +525,7 @@ static void after_the_stream_the_call_is_hung_up_unless_another_step_was_noted(v
     struct calls_webhook other = webhook_for(second, "+15550100");
     assert_int_equal(calls_after_stream(db, &other, &next), DB_OK);
     assert_int_equal(next.found, CALLS_FOUND);
-    assert_string_equal(next.step, "hangup");
+    assert_string_equal(next.place, "hangup");
     calls_next_free(&next);
     snprintf(sql, sizeof sql, "SELECT call_status FROM conversations WHERE call_sid = '%s'",
              second);

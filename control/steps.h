@@ -1,0 +1,81 @@
+/* steps: what is done with a call, as an organisation writes it, and as TwiML says it.
+ *
+ * A step is a JSON object whose member "step" says which:
+ *   agent      the AI answers
+ *   hangup     {"say"}                                 words, if any, and the end
+ *   reject     {"busy":bool}                           not answered, not billed; first step only
+ *   dial       {"to","ring_s","caller_id","say","record","limit_s","else"}
+ *              a person: "to" is a number or a list of at most 10 that ring together; "caller_id"
+ *              is "caller" (default), "called", or a number of ours
+ *   voicemail  {"greeting","max_s"}                    a message for later
+ *   menu       {"say","keys":{"1":step,..},"wait_s","tries","else"}
+ *   queue      {"queue","say","music","limit_s","else"}   waits for somebody to pick up
+ *   pick_up    {"queue","else"}                        talks to whoever waits longest
+ * "else" is the step for when it did not come about; without one the call ends in words.
+ *
+ * A place is where a call is in its steps: "route", "next" or "fallback", then members by name,
+ * joined by dots: "route.keys.1.else". It travels in the URLs that the carrier signs, so what
+ * happens next depends on nothing but the call's row and the question, any number of times.
+ *
+ * Thread: any. Bounds: STEPS_DEPTH_MAX, STEPS_TEXT_BYTES_MAX, the room of a TwiML document.
+ * Source: Twilio, TwiML for Programmable Voice (Dial, Record, Gather, Enqueue). */
+#ifndef RINGBRIDGE_CONTROL_STEPS_H
+#define RINGBRIDGE_CONTROL_STEPS_H
+
+#include "control/twiml.h"
+
+#include <jansson.h>
+
+#define STEPS_DEPTH_MAX       8
+#define STEPS_TEXT_BYTES_MAX  2000
+#define STEPS_NUMBERS_MAX     10
+#define STEPS_PLACE_BYTES_MAX 128
+
+/* Is this a step as an organisation may write it? False with a sentence that names the member and
+ * the mend. For the command line and the API; what the database holds is read by the same rules. */
+bool steps_check(const json_t *step, char *error, size_t room);
+
+/* The step at a place; NULL when there is none, or it is no step. steps: {"route":..,..}. */
+const json_t *steps_at(const json_t *steps, const char *place);
+
+/* "agent", "dial", ...; "hangup" for NULL. */
+const char *steps_kind(const json_t *step);
+
+/* What a step needs to know of the call it is answered in. */
+struct steps_call {
+    const char *public_url;   /* base of our own URLs */
+    const char *organization; /* queues are its own */
+    const char *from, *to;
+    unsigned tries; /* of a menu: how often it was said before */
+};
+
+/* Writes the verbs of a step. place is its own. A step that cannot be done here (a dial to the
+ * number that was called, a reject in the middle) is passed over for its "else". The agent needs
+ * more than TwiML: it becomes a redirect to the incoming-call webhook, which connects it. */
+void steps_write(struct twiml *twiml, const json_t *steps, const char *place,
+                 const struct steps_call *call);
+
+/* What the carrier says about the verb it has done. Empty where it said nothing. */
+struct steps_result {
+    const char *dial_status, *bridged; /* DialCallStatus, DialBridged */
+    const char *digits;                /* Digits */
+    const char *recording;             /* RecordingUrl */
+    const char *queue;                 /* QueueResult */
+    unsigned tries;                    /* as in our own URL */
+};
+
+enum steps_next {
+    STEPS_END,   /* the call has had what the step was for: hang up, with steps_farewell */
+    STEPS_GO,    /* go on at next */
+    STEPS_AGAIN, /* the same step once more */
+    STEPS_NONE   /* it did not come about and nothing follows */
+};
+
+/* What follows the step at this place, and where. */
+enum steps_next steps_follow(const json_t *steps, const char *place,
+                             const struct steps_result *result, char next[STEPS_PLACE_BYTES_MAX]);
+
+/* The words with which a step ends; NULL: none. */
+const char *steps_farewell(const json_t *step, enum steps_next next);
+
+#endif

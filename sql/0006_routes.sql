@@ -1,0 +1,278 @@
+-- What an organisation has done with a call: per number, per hours of the week, in steps; and the
+-- messages that callers leave.
+--
+-- A step is a JSON object, {"step": "dial", ...}; control/steps.h describes each kind. Steps nest:
+-- what follows when nobody answers stands inside ("else"), so a whole menu is one value, and a
+-- webhook names the place it is at by a path ("route.keys.1.else"). The call keeps the route it
+-- was given at its beginning: a change in the middle of a call changes nothing for that call.
+
+CREATE FUNCTION is_time_zone(name text) RETURNS boolean
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    PERFORM now() AT TIME ZONE name;
+    RETURN name IS NOT NULL AND name ~ '^[A-Za-z][A-Za-z0-9_+/-]*$';
+EXCEPTION WHEN invalid_parameter_value THEN
+    RETURN false;
+END
+$$;
+COMMENT ON FUNCTION is_time_zone IS 'Is this the name of a time zone, e.g. Europe/Berlin?';
+
+CREATE TABLE call_routes (
+    id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    organization_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    phone_number_id uuid,
+    purpose         text NOT NULL DEFAULT 'answer',
+    position        integer NOT NULL DEFAULT 100,
+    days            smallint[] NOT NULL DEFAULT '{1,2,3,4,5,6,7}',
+    opens           time NOT NULL DEFAULT '00:00',
+    closes          time NOT NULL DEFAULT '24:00',
+    time_zone       text NOT NULL DEFAULT 'UTC',
+    step            jsonb NOT NULL,
+    label           text NOT NULL DEFAULT '',
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (organization_id, id),
+    CONSTRAINT call_routes_phone_number FOREIGN KEY (organization_id, phone_number_id)
+        REFERENCES phone_numbers (organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT call_routes_purpose CHECK (purpose IN ('answer', 'fallback')),
+    CONSTRAINT call_routes_days
+        CHECK (cardinality(days) BETWEEN 1 AND 7 AND days <@ '{1,2,3,4,5,6,7}'::smallint[]),
+    CONSTRAINT call_routes_time_zone CHECK (is_time_zone(time_zone)),
+    CONSTRAINT call_routes_step CHECK (jsonb_typeof(step -> 'step') = 'string'
+                                       AND length(step::text) <= 16384),
+    CONSTRAINT call_routes_label CHECK (length(label) <= 200)
+);
+CREATE INDEX call_routes_by_number ON call_routes (organization_id, phone_number_id);
+COMMENT ON TABLE call_routes IS
+    'What is done with a call. The first that fits wins: those of its number before those of all numbers, then by position. None: the agent answers.';
+COMMENT ON COLUMN call_routes.id IS 'Its id.';
+COMMENT ON COLUMN call_routes.organization_id IS 'Whose calls.';
+COMMENT ON COLUMN call_routes.phone_number_id IS 'Calls to this number; NULL: to any.';
+COMMENT ON COLUMN call_routes.purpose IS
+    'answer: what happens first; fallback: what happens when the agent could not go on through no fault of the caller''s.';
+COMMENT ON COLUMN call_routes.position IS 'Smaller is asked first.';
+COMMENT ON COLUMN call_routes.days IS 'Days of the week, 1 is Monday, by the local clock.';
+COMMENT ON COLUMN call_routes.opens IS 'From this local time on.';
+COMMENT ON COLUMN call_routes.closes IS
+    'Until before this local time; not after opens: until then on the following day.';
+COMMENT ON COLUMN call_routes.time_zone IS 'Whose local time.';
+COMMENT ON COLUMN call_routes.step IS 'What is done: control/steps.h.';
+COMMENT ON COLUMN call_routes.label IS 'What people call it.';
+COMMENT ON COLUMN call_routes.created_at IS 'When the row was made.';
+COMMENT ON COLUMN call_routes.updated_at IS 'When the row was last changed; kept by a trigger.';
+
+CREATE FUNCTION route_open(route call_routes, moment timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN (
+    SELECT CASE
+        WHEN route.opens < route.closes THEN
+            here::time >= route.opens AND here::time < route.closes
+            AND extract(isodow FROM here)::smallint = ANY (route.days)
+        ELSE -- over midnight: the evening of a day, or the morning after it
+            (here::time >= route.opens AND extract(isodow FROM here)::smallint = ANY (route.days))
+            OR (here::time < route.closes
+                AND extract(isodow FROM here - interval '1 day')::smallint = ANY (route.days))
+        END
+    FROM (SELECT moment AT TIME ZONE route.time_zone) AS local (here));
+COMMENT ON FUNCTION route_open IS 'Does this route''s week include this moment?';
+
+CREATE FUNCTION find_route(organization uuid, number uuid, wanted text, moment timestamptz)
+RETURNS jsonb
+LANGUAGE sql STABLE AS $$
+    SELECT r.step FROM call_routes AS r
+    WHERE r.organization_id = organization AND r.purpose = wanted
+      AND (r.phone_number_id = number OR r.phone_number_id IS NULL) AND route_open(r, moment)
+    ORDER BY r.phone_number_id IS NULL, r.position, r.created_at, r.id
+    LIMIT 1
+$$;
+COMMENT ON FUNCTION find_route IS 'The step with which a call to this number begins now; NULL: none fits.';
+
+-- Called with the organisation named and the call's row locked.
+CREATE FUNCTION take_route(conversation uuid) RETURNS void
+LANGUAGE sql AS $$
+    UPDATE conversations AS c
+    SET route = coalesce(find_route(c.organization_id, c.phone_number_id, 'answer', now()),
+                         '{"step": "agent"}')
+    WHERE c.id = conversation AND c.route IS NULL
+$$;
+COMMENT ON FUNCTION take_route IS 'Gives a call its route, once.';
+
+-- ---------------------------------------------------------------------------------------------
+CREATE TABLE voicemails (
+    id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    organization_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    conversation_id uuid NOT NULL,
+    account_sid     text NOT NULL,
+    recording_sid   text NOT NULL,
+    recording_url   text,
+    status          text NOT NULL DEFAULT 'in-progress',
+    duration_ms     bigint,
+    from_number     text,
+    to_number       text,
+    state           text NOT NULL DEFAULT 'new',
+    transcription   text,
+    summary         text,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    listened_at     timestamptz,
+    archived_at     timestamptz,
+    UNIQUE (organization_id, id),
+    CONSTRAINT voicemails_recording UNIQUE (account_sid, recording_sid),
+    CONSTRAINT voicemails_conversation FOREIGN KEY (organization_id, conversation_id)
+        REFERENCES conversations (organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT voicemails_state CHECK (state IN ('new', 'listened', 'archived')),
+    CONSTRAINT voicemails_status CHECK (status IN ('in-progress', 'completed', 'absent', 'failed')),
+    CONSTRAINT voicemails_duration CHECK (duration_ms >= 0),
+    CONSTRAINT voicemails_sizes CHECK (length(recording_url) <= 1024 AND length(summary) <= 16384
+                                       AND length(transcription) <= 262144)
+);
+CREATE INDEX voicemails_by_time ON voicemails (organization_id, created_at DESC, id);
+CREATE INDEX voicemails_by_conversation ON voicemails (organization_id, conversation_id);
+COMMENT ON TABLE voicemails IS 'Messages that callers left.';
+COMMENT ON COLUMN voicemails.id IS 'Its id.';
+COMMENT ON COLUMN voicemails.organization_id IS 'For whom.';
+COMMENT ON COLUMN voicemails.conversation_id IS 'In which call.';
+COMMENT ON COLUMN voicemails.account_sid IS 'The carrier''s account that keeps the recording.';
+COMMENT ON COLUMN voicemails.recording_sid IS 'The carrier''s name for the recording.';
+COMMENT ON COLUMN voicemails.recording_url IS 'Where the carrier keeps it.';
+COMMENT ON COLUMN voicemails.status IS 'in-progress, completed, absent (nothing was said) or failed.';
+COMMENT ON COLUMN voicemails.duration_ms IS 'How long it is.';
+COMMENT ON COLUMN voicemails.from_number IS 'Who left it.';
+COMMENT ON COLUMN voicemails.to_number IS 'Which number was called.';
+COMMENT ON COLUMN voicemails.state IS 'new, listened or archived; a person moves it on.';
+COMMENT ON COLUMN voicemails.transcription IS 'Its words; NULL: not written down yet.';
+COMMENT ON COLUMN voicemails.summary IS 'What it is about; NULL: not summarised yet.';
+COMMENT ON COLUMN voicemails.created_at IS 'When we first heard of it.';
+COMMENT ON COLUMN voicemails.updated_at IS 'When the row was last changed; kept by a trigger.';
+COMMENT ON COLUMN voicemails.listened_at IS 'When somebody listened first.';
+COMMENT ON COLUMN voicemails.archived_at IS 'When it was put away.';
+
+-- ---------------------------------------------------------------------------------------------
+-- The second leg of a <Dial>, a call of its own at the carrier.
+CREATE TABLE call_legs (
+    id              uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    organization_id uuid NOT NULL REFERENCES organizations ON DELETE CASCADE,
+    conversation_id uuid NOT NULL,
+    account_sid     text NOT NULL,
+    call_sid        text NOT NULL,
+    from_number     text,
+    to_number       text,
+    call_status     call_status NOT NULL,
+    duration_ms     bigint,
+    sequence_number bigint,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    updated_at      timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (organization_id, id),
+    CONSTRAINT call_legs_call UNIQUE (account_sid, call_sid),
+    CONSTRAINT call_legs_conversation FOREIGN KEY (organization_id, conversation_id)
+        REFERENCES conversations (organization_id, id) ON DELETE CASCADE,
+    CONSTRAINT call_legs_duration CHECK (duration_ms >= 0),
+    CONSTRAINT call_legs_numbers CHECK (length(from_number) <= 256 AND length(to_number) <= 256)
+);
+CREATE INDEX call_legs_by_conversation ON call_legs (organization_id, conversation_id);
+COMMENT ON TABLE call_legs IS 'Whom a call was connected with: each leg of a Dial, by its parent.';
+COMMENT ON COLUMN call_legs.id IS 'Its id.';
+COMMENT ON COLUMN call_legs.organization_id IS 'Whose call it is.';
+COMMENT ON COLUMN call_legs.conversation_id IS 'The call that dialled.';
+COMMENT ON COLUMN call_legs.account_sid IS 'The carrier''s account that owns the leg.';
+COMMENT ON COLUMN call_legs.call_sid IS 'The carrier''s name for the leg.';
+COMMENT ON COLUMN call_legs.from_number IS 'What the one who was dialled saw.';
+COMMENT ON COLUMN call_legs.to_number IS 'Who was dialled.';
+COMMENT ON COLUMN call_legs.call_status IS 'How far it came; never goes back.';
+COMMENT ON COLUMN call_legs.duration_ms IS 'How long it was connected.';
+COMMENT ON COLUMN call_legs.sequence_number IS 'Of the callback that its status is from.';
+COMMENT ON COLUMN call_legs.created_at IS 'When we first heard of it.';
+COMMENT ON COLUMN call_legs.updated_at IS 'When the row was last changed; kept by a trigger.';
+
+SELECT guard_table('call_routes');
+SELECT guard_table('voicemails');
+SELECT guard_table('call_legs');
+CREATE TRIGGER touch BEFORE UPDATE ON call_routes FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
+CREATE TRIGGER touch BEFORE UPDATE ON voicemails FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
+CREATE TRIGGER touch BEFORE UPDATE ON call_legs FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
+GRANT SELECT ON call_routes TO ringbridge_serving, ringbridge_gate;
+GRANT SELECT, INSERT, UPDATE ON voicemails, call_legs TO ringbridge_serving, ringbridge_gate;
+
+-- ---------------------------------------------------------------------------------------------
+-- A leg's callback names its parent. True: the leg's row is new or moved on.
+CREATE FUNCTION note_leg(owner call_owner, webhook carrier_webhook, said text) RETURNS boolean
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO call_legs AS known (organization_id, conversation_id, account_sid, call_sid,
+                                    from_number, to_number, call_status, duration_ms,
+                                    sequence_number)
+    VALUES (owner.organization_id, owner.conversation_id, (webhook).account_sid,
+            (webhook).call_sid, left(btrim((webhook).from_number), 256),
+            left(btrim((webhook).to_number), 256), said, (webhook).duration_s * 1000,
+            (webhook).sequence_number)
+    ON CONFLICT (account_sid, call_sid) DO UPDATE
+    SET call_status = excluded.call_status,
+        duration_ms = coalesce(excluded.duration_ms, known.duration_ms),
+        sequence_number = excluded.sequence_number
+    WHERE (call_status_rank(known.call_status), coalesce(known.sequence_number, -1))
+        < (call_status_rank(excluded.call_status), coalesce(excluded.sequence_number, -1));
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION note_leg IS 'Applies a status callback of a leg that a call of ours dialled.';
+
+-- What the carrier recorded of a call. kind: voicemail or recording.
+CREATE FUNCTION carrier_recording(webhook carrier_webhook, kind text, recording_sid text,
+                                  recording_url text, recording_status text, duration_ms bigint)
+RETURNS carrier_taken
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    before text := coalesce(current_setting('ringbridge.organization', true), '');
+    owner call_owner;
+    is_new boolean;
+    taken carrier_taken;
+BEGIN
+    IF coalesce(recording_sid, '') !~ '^RE[0-9a-fA-F]{32}$'
+       OR recording_status NOT IN ('in-progress', 'completed', 'absent', 'failed') THEN
+        owner.found := 'invalid';
+    ELSE
+        owner := find_or_open_call(webhook, false);
+    END IF;
+    IF owner.found = 'found' THEN
+        is_new := note_carrier_event(
+            owner.organization_id, owner.conversation_id, kind, NULL,
+            format('%s/%s/%s', kind, recording_sid, recording_status),
+            coalesce(carrier_time((webhook).happened), now()), webhook_report(webhook));
+        IF is_new AND kind = 'voicemail' THEN
+            INSERT INTO voicemails AS known (organization_id, conversation_id, account_sid,
+                                             recording_sid, recording_url, status, duration_ms,
+                                             from_number, to_number)
+            SELECT c.organization_id, c.id, (webhook).account_sid, carrier_recording.recording_sid,
+                   carrier_recording.recording_url, carrier_recording.recording_status,
+                   carrier_recording.duration_ms, c.from_number, c.to_number
+            FROM conversations AS c WHERE c.id = owner.conversation_id
+            ON CONFLICT ON CONSTRAINT voicemails_recording DO UPDATE
+            SET status = excluded.status,
+                recording_url = coalesce(excluded.recording_url, known.recording_url),
+                duration_ms = coalesce(excluded.duration_ms, known.duration_ms)
+            WHERE known.status = 'in-progress';
+        ELSIF is_new THEN
+            UPDATE conversations AS c
+            SET recording_sid = carrier_recording.recording_sid,
+                recording_url = coalesce(carrier_recording.recording_url, c.recording_url),
+                recording_status = carrier_recording.recording_status,
+                recording_duration_ms = coalesce(carrier_recording.duration_ms,
+                                                 c.recording_duration_ms)
+            WHERE c.id = owner.conversation_id
+              AND (c.recording_sid IS DISTINCT FROM carrier_recording.recording_sid
+                   OR coalesce(c.recording_status, 'in-progress') = 'in-progress');
+        END IF;
+    END IF;
+    taken := carrier_result(owner, is_new);
+    PERFORM set_config('ringbridge.organization', before, true);
+    RETURN taken;
+END
+$$;
+COMMENT ON FUNCTION carrier_recording IS
+    'Takes a recording callback: a message that a caller left, or the recording of a call.';
+
+GRANT CREATE ON SCHEMA public TO ringbridge_gate;
+ALTER FUNCTION carrier_recording OWNER TO ringbridge_gate;
+REVOKE CREATE ON SCHEMA public FROM ringbridge_gate;
+REVOKE ALL ON FUNCTION carrier_recording FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION carrier_recording TO ringbridge_serving;
