@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/dispatch.h"
 #include "control/intake.h"
 #include "control/json_read.h"
 #include "control/pool.h"
@@ -29,6 +30,7 @@ struct waiting_event {
 struct order_memory {
     uint64_t id;
     char call[UUID_TEXT_BYTES + 1];
+    char order[UUID_TEXT_BYTES + 1]; /* its row; "": nobody waits for the answer */
 };
 
 struct edge {
@@ -172,13 +174,14 @@ bool edge_send(struct edge *edge, enum link_type type, uint64_t id, struct span 
     return sent;
 }
 
-bool edge_order(struct edge *edge, const char *call, struct span json)
+bool edge_order(struct edge *edge, const char *call, const char *order, struct span json)
 {
     pthread_mutex_lock(&edge->send_lock);
     uint64_t id = ++edge->orders_count;
     struct order_memory *memory = &edge->orders[id % EDGE_ORDERS_REMEMBERED];
     memory->id = id;
     snprintf(memory->call, sizeof memory->call, "%s", call);
+    snprintf(memory->order, sizeof memory->order, "%s", order);
     bool sent = send_locked(edge, LINK_ORDER, id, json, (struct span){NULL, 0});
     pthread_mutex_unlock(&edge->send_lock);
     COUNT(edge->config.metrics, orders);
@@ -189,22 +192,24 @@ bool edge_order(struct edge *edge, const char *call, struct span json)
 
 static void take_result(struct edge *edge, const struct link_frame *frame)
 {
-    char call[UUID_TEXT_BYTES + 1] = "";
+    struct order_memory found = {.id = 0};
     json_t *result = json_read_object(frame->json);
     bool ok = json_is_true(json_object_get(result, "ok"));
     pthread_mutex_lock(&edge->send_lock);
     const struct order_memory *memory = &edge->orders[frame->id % EDGE_ORDERS_REMEMBERED];
     if (frame->id && memory->id == frame->id)
-        memcpy(call, memory->call, sizeof call);
+        found = *memory;
     pthread_mutex_unlock(&edge->send_lock);
+    const char *error = json_read_text(result, "error", 1024);
     if (ok) {
         COUNT(edge->config.metrics, orders_ok);
     } else {
         COUNT(edge->config.metrics, orders_refused);
         log_warn("order refused by the edge", log_text("edge", edge->hello.name),
-                 log_text("conversation", call),
-                 log_text("error", json_read_text(result, "error", 1024)));
+                 log_text("conversation", found.call), log_text("error", error));
     }
+    if (found.order[0] && edge->config.dispatch)
+        dispatch_settle(edge->config.dispatch, found.order, ok, error);
     json_decref(result);
 }
 
@@ -297,9 +302,10 @@ static void drop_batch(struct edge *edge, int count)
 static int read_batch(struct edge *edge, const struct waiting_event *batch, int count,
                       struct intake_event *events)
 {
+    const struct intake_origin origin = {edge->hello.name, edge->hello.run};
     int good = 0;
     for (int i = 0; i < count; i++) {
-        const char *wrong = intake_read(batch[i].json, &events[good]);
+        const char *wrong = intake_read(batch[i].json, &origin, &events[good]);
         if (!wrong) {
             good++;
             continue;
@@ -539,7 +545,11 @@ void edge_serve(struct edge *edge)
     COUNT(metrics, links);
     log_info("edge connected", log_text("edge", edge->hello.name), log_text("run", edge->hello.run),
              log_number("cores", edge->hello.cores));
+    if (edge->config.dispatch)
+        dispatch_join(edge->config.dispatch, edge);
     read_frames(edge);
+    if (edge->config.dispatch)
+        dispatch_leave(edge->config.dispatch, edge);
     end_intake(edge, intake);
     UNCOUNT(metrics, links);
     log_info("edge disconnected", log_text("edge", edge->hello.name),

@@ -30,6 +30,7 @@
 
 struct edge;
 struct pool;
+struct dispatch;
 
 /* Shared by all edges; borrowed, constant while one of them lives. */
 struct edge_config {
@@ -38,6 +39,7 @@ struct edge_config {
     struct metrics *metrics;
     struct db_config db;
     const struct ticket_keys *ticket_keys;
+    struct dispatch *dispatch; /* learns which edges are there, and what they answer; or NULL */
 };
 
 struct edge_hello {
@@ -72,8 +74,9 @@ bool edge_send(struct edge *edge, enum link_type type, uint64_t id, struct span 
                struct span raw);
 
 /* Sends an order about a call. False: lost, and counted. Its RESULT is counted and, when it is a
- * refusal, logged with the call. */
-bool edge_order(struct edge *edge, const char *call, struct span json);
+ * refusal, logged with the call; when it was somebody's (order: the row's id, or ""), dispatch is
+ * told. */
+bool edge_order(struct edge *edge, const char *call, const char *order, struct span json);
 
 /* How many events were read before now: a mark for edge_await. */
 uint64_t edge_events_read(struct edge *edge);

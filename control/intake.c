@@ -146,7 +146,19 @@ static void take_ticket(struct intake_event *event)
     json_object_del(event->object, "ticket");
 }
 
-const char *intake_read(struct span json, struct intake_event *event)
+/* Where a stream is, by our own knowledge and not by the event's word. */
+static void note_origin(struct intake_event *event, const struct intake_origin *origin)
+{
+    bool wanted =
+        strcmp(event->event.kind, "started") == 0 || strcmp(event->event.kind, "recording") == 0;
+    if (!wanted)
+        return;
+    json_object_set_new(event->object, "edge", json_string(origin->edge));
+    json_object_set_new(event->object, "edge_run", json_string(origin->run));
+}
+
+const char *intake_read(struct span json, const struct intake_origin *origin,
+                        struct intake_event *event)
 {
     *event = (struct intake_event){.object = NULL};
     if (json.bytes > INTAKE_EVENT_BYTES_MAX)
@@ -157,6 +169,8 @@ const char *intake_read(struct span json, struct intake_event *event)
         wrong = judge_members(event->object, event->event.kind);
     if (!wrong) {
         take_ticket(event);
+        if (origin)
+            note_origin(event, origin);
         event->body = json_dumps(event->object, JSON_COMPACT);
         event->event.body_json = event->body;
         wrong = event->body ? NULL : "memory";

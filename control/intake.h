@@ -18,6 +18,12 @@
 #define INTAKE_NAME_BYTES_MAX  256
 #define INTAKE_NUMBER_MAX      (INT64_C(1) << 47) /* of seq and at_ms: the year 6429 */
 
+/* Which edge says so: written into the events that orders and recordings need it from. NULL: not.
+ */
+struct intake_origin {
+    const char *edge, *run;
+};
+
 struct intake_event {
     struct events_event event;
     json_t *object;                     /* its texts */
@@ -26,7 +32,8 @@ struct intake_event {
 };
 
 /* Reads one event. NULL, or which member is wrong (a literal); then there is nothing to free. */
-const char *intake_read(struct span json, struct intake_event *event);
+const char *intake_read(struct span json, const struct intake_origin *origin,
+                        struct intake_event *event);
 void intake_free(struct intake_event *event);
 
 /* Stores up to EVENTS_BATCH_MAX events in one transaction, then uses up the tickets of those that

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/dispatch.h"
 #include "control/json_read.h"
 #include "control/link.h"
 #include "control/migrate.h"
@@ -21,6 +22,7 @@ struct serving {
     struct service service;
     struct edge_config edges;
     struct pool *pool;
+    struct dispatch *dispatch;
     struct link *link;
     char run[UUID_TEXT_BYTES + 1];
     char error[512];
@@ -79,6 +81,13 @@ static bool open_pool(struct serving *serving, const struct options *options)
     return serving->pool != NULL;
 }
 
+static bool open_dispatch(struct serving *serving, const struct options *options)
+{
+    struct db_config db = db_config_serving(options->database_serving_url, &metrics.database);
+    serving->dispatch = dispatch_open(&db, serving->error, sizeof serving->error);
+    return serving->dispatch != NULL;
+}
+
 static bool open_link(struct serving *serving, const struct options *options)
 {
     serving->edges = (struct edge_config){
@@ -86,7 +95,8 @@ static bool open_link(struct serving *serving, const struct options *options)
         .pool = serving->pool,
         .metrics = &metrics,
         .db = db_config_serving(options->database_serving_url, &metrics.database),
-        .ticket_keys = &serving->service.ticket_keys};
+        .ticket_keys = &serving->service.ticket_keys,
+        .dispatch = serving->dispatch};
     serving->link =
         link_open(options->socket_path, &serving->edges, serving->error, sizeof serving->error);
     return serving->link != NULL;
@@ -103,7 +113,8 @@ static bool open_all(struct serving *serving, const struct options *options)
     serving->service.tokens = tokens_open(options, &metrics);
     if (!serving->service.tokens)
         return fail(serving, "no memory for tokens");
-    return open_pool(serving, options) && open_link(serving, options);
+    return open_pool(serving, options) && open_dispatch(serving, options) &&
+           open_link(serving, options);
 }
 
 /* In the order in which nobody is left without what he uses: the link stops reading, the workers
@@ -116,6 +127,7 @@ static void close_all(struct serving *serving)
         pool_close(serving->pool, SERVE_DRAIN_MS);
     if (serving->link)
         link_close(serving->link);
+    dispatch_close(serving->dispatch);
     if (serving->service.tokens)
         tokens_close(serving->service.tokens);
     explicit_bzero(&serving->service.ticket_keys, sizeof serving->service.ticket_keys);

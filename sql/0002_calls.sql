@@ -177,7 +177,7 @@ CREATE TABLE call_events (
     UNIQUE (organization_id, id),
     CONSTRAINT call_events_conversation FOREIGN KEY (organization_id, conversation_id)
         REFERENCES conversations (organization_id, id) ON DELETE CASCADE,
-    CONSTRAINT call_events_source CHECK (source IN ('edge', 'carrier')),
+    CONSTRAINT call_events_source CHECK (source IN ('edge', 'carrier', 'operator')),
     CONSTRAINT call_events_kind CHECK (kind ~ '^[a-z][a-z0-9_-]{0,39}$'),
     -- Each source says for itself what makes a fact the same fact.
     CONSTRAINT call_events_identity CHECK (CASE source
@@ -194,12 +194,12 @@ COMMENT ON TABLE call_events IS
 COMMENT ON COLUMN call_events.id IS 'Order of arrival.';
 COMMENT ON COLUMN call_events.organization_id IS 'Whose call it is.';
 COMMENT ON COLUMN call_events.conversation_id IS 'Which call.';
-COMMENT ON COLUMN call_events.source IS 'edge: the media process; carrier: a signed webhook.';
+COMMENT ON COLUMN call_events.source IS 'edge: the media process; carrier: a signed webhook; operator: an order of ours.';
 COMMENT ON COLUMN call_events.kind IS
-    'started, message, barge_in, dtmf, tool_call, usage, ended, ... (edge); incoming, status, stream, after-stream (carrier); unstorable: body kept as bytes.';
+    'started, message, barge_in, dtmf, tool_call, usage, ended, ... (edge); incoming, status, stream, after-stream (carrier); order, listen (operator); unstorable: body kept as bytes.';
 COMMENT ON COLUMN call_events.seq IS 'edge: its number within the call; carrier: SequenceNumber, if sent.';
 COMMENT ON COLUMN call_events.idempotency_key IS
-    'carrier: what makes a repetition a repetition, e.g. status/3/completed.';
+    'carrier: what makes a repetition a repetition, e.g. status/3/completed; operator: the order''s id.';
 COMMENT ON COLUMN call_events.at IS 'When it happened, by the clock of whoever reported it.';
 COMMENT ON COLUMN call_events.body IS
     'The report; the words of a message stand in conversation_messages only.';

@@ -106,7 +106,8 @@ BEGIN
         figures = ending.body -> 'figures',
         metadata = c.metadata || jsonb_strip_nulls(jsonb_build_object(
             'stream_sid', stream.body -> 'stream_sid',
-            'media_format', stream.body -> 'media_format'))
+            'media_format', stream.body -> 'media_format',
+            'edge', stream.body -> 'edge', 'edge_run', stream.body -> 'edge_run'))
     WHERE c.id = conversation;
 END
 $$;

@@ -16,6 +16,7 @@
 #define COMMAND_ID_TEXT 37
 
 int command_calls(const struct options *options);
+int command_calls_order(const struct options *options, struct db *db); /* hangup, say, record */
 int command_config(const struct options *options);
 int command_credential(const struct options *options);
 int command_doctor(const struct options *options);

@@ -162,15 +162,20 @@ static int show(const struct options *options, struct db *db)
 
 int command_calls(const struct options *options)
 {
-    bool lists = command_is(options, "list", 0, 0);
-    if (!lists && !command_is(options, "show", 1, 1))
+    bool lists = command_is(options, "list", 0, 0), shows = command_is(options, "show", 1, 1);
+    bool orders = command_is(options, "hangup", 0, OPTIONS_WORDS_MAX) ||
+                  command_is(options, "say", 0, OPTIONS_WORDS_MAX) ||
+                  command_is(options, "record", 0, OPTIONS_WORDS_MAX);
+    if (!lists && !shows && !orders)
         return command_misuse(
-            "calls list [--org NAME] [--limit N] | calls show ID  (ID: the call's "
-            "id or CallSid)");
+            "calls list [--org NAME] [--limit N] | calls show ID | calls hangup ID | calls say ID "
+            "TEXT | calls record pause|resume ID  (ID: the call's id or CallSid)");
     struct db *db = command_open(options);
     if (!db)
         return COMMAND_FAILED;
-    int status = lists ? list(options, db) : show(options, db);
+    int status = lists   ? list(options, db)
+                 : shows ? show(options, db)
+                         : command_calls_order(options, db);
     db_close(db);
     return status;
 }

@@ -51,7 +51,7 @@ static void order_prepare(struct webhook *webhook, const struct webhook_fields *
                                .stream_path = stream_path,
                                .tokens = &tokens};
     char *order = plan_write_order(plan_write(webhook->service->options, &facts));
-    if (!order || !edge_order(webhook->edge, call->conversation, span_of(order)))
+    if (!order || !edge_order(webhook->edge, call->conversation, "", span_of(order)))
         log_error("call not prepared", log_text("conversation", call->conversation),
                   log_text("reason", order ? "the edge did not take the order"
                                            : "its configuration makes no plan"));

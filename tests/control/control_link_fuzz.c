@@ -13,7 +13,7 @@ static void read_event(struct span json)
 {
     struct intake_event event;
     uint8_t id[UUID_BYTES];
-    if (intake_read(json, &event))
+    if (intake_read(json, NULL, &event))
         return;
     assert(uuid_read(event.event.call, id) && uuid_read(event.event.organization, id));
     assert(event.event.seq >= 1 && event.event.body_json && !strstr(event.body, "\"ticket\":"));

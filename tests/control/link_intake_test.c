@@ -38,7 +38,7 @@ static void right_events_are_taken(void **state)
     };
     for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
         struct intake_event event;
-        const char *wrong = intake_read(span_of(right[i]), &event);
+        const char *wrong = intake_read(span_of(right[i]), NULL, &event);
         if (wrong)
             fail_msg("%s was refused for its %s", right[i], wrong);
         assert_string_equal(event.event.call, ID);
@@ -98,7 +98,7 @@ static void wrong_events_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct intake_event event;
-        const char *wrong = intake_read(span_of(rows[i].json), &event);
+        const char *wrong = intake_read(span_of(rows[i].json), NULL, &event);
         if (!wrong || strcmp(wrong, rows[i].member) != 0)
             fail_msg("%s: expected %s, got %s", rows[i].json, rows[i].member,
                      wrong ? wrong : "taken");
@@ -118,13 +118,13 @@ static void a_ticket_is_taken_out_of_what_is_stored(void **state)
              "{\"kind\":\"started\"," IDS
              ",\"call_sid\":\"CA1\",\"stream_sid\":\"MZ1\",\"ticket\":\"%s\"}",
              ticket);
-    assert_null(intake_read(span_of(json), &event));
+    assert_null(intake_read(span_of(json), NULL, &event));
     assert_string_equal(event.ticket, ticket);
     assert_null(strstr(event.body, "TTTT"));
     intake_free(&event);
     snprintf(json, sizeof json, "{\"kind\":\"dtmf\"," IDS ",\"digit\":\"1\",\"ticket\":\"%s\"}",
              ticket);
-    assert_null(intake_read(span_of(json), &event));
+    assert_null(intake_read(span_of(json), NULL, &event));
     assert_string_equal(event.ticket, "");
     assert_null(strstr(event.body, "TTTT"));
     intake_free(&event);
@@ -139,7 +139,7 @@ static const char *read_sized(size_t bytes)
     memset(json, 'x', bytes);
     memcpy(json, head, strlen(head));
     memcpy(json + bytes - 2, "\"}", 2);
-    const char *wrong = intake_read(span_from(json, bytes), &event);
+    const char *wrong = intake_read(span_from(json, bytes), NULL, &event);
     if (!wrong)
         intake_free(&event);
     return wrong;

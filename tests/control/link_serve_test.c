@@ -2,6 +2,7 @@
  * admitted once, organisations apart, links that misbehave, the end of the process. */
 #include "tests/control/webhook_world.h"
 
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -363,9 +364,78 @@ static void forged_and_outlived_tickets_are_refused(void **state)
     world_hang_up(&edge);
 }
 
+/* ---- orders ---- */
+
+static const char *order(const struct call *call, const char *body)
+{
+    return world_query(
+        "SELECT coalesce(id::text, why) FROM order_call('%s', '%s', 'tester', 60000)", call->id,
+        body);
+}
+
+static void await_order_state(const char *id, const char *expected)
+{
+    for (unsigned waited_ms = 0; waited_ms < WORLD_WAIT_MS; waited_ms += 20) {
+        if (strcmp(world_query("SELECT concat_ws(' ', state, error) FROM call_orders WHERE id = "
+                               "'%s'",
+                               id),
+                   expected) == 0)
+            return;
+        poll(NULL, 0, 20);
+    }
+    fail_msg("the order never became %s", expected);
+}
+
+static void an_order_reaches_the_edge_that_carries_the_call(void **state)
+{
+    (void)state;
+    struct world_edge edge;
+    char id[64];
+    world_connect(&edge, &control, "edge-1", 2);
+    struct call call = take_call(&edge, NUMBER_A, organization_a);
+    static const char say[] = "{\"kind\":\"say\",\"text\":\"Goodbye.\",\"interruptible\":true}";
+    static const char pause[] = "{\"kind\":\"record\",\"pause\":true}";
+    assert_string_equal(order(&call, say), "not_live"); /* no stream yet */
+    start_stream(&edge, 1, &call);
+    world_await_acks(&edge, 1);
+    size_t orders = edge.orders_count;
+
+    snprintf(id, sizeof id, "%s", order(&call, say));
+    world_await_orders(&edge, orders + 1);
+    const json_t *came = edge.orders[orders];
+    assert_string_equal(json_string_value(json_object_get(came, "kind")), "say");
+    assert_string_equal(json_string_value(json_object_get(came, "text")), "Goodbye.");
+    assert_string_equal(json_string_value(json_object_get(came, "call")), call.id);
+    await_order_state(id, "done");
+
+    edge.refuse_orders = true;
+    snprintf(id, sizeof id, "%s", order(&call, pause));
+    world_await_orders(&edge, orders + 2);
+    await_order_state(id, "refused no room");
+    assert_string_equal(
+        world_query("SELECT string_agg(body ->> 'kind' || ' by ' || (body ->> 'by'), "
+                    "', ' ORDER BY id) FROM call_events WHERE conversation_id = "
+                    "'%s' AND source = 'operator'",
+                    call.id),
+        "say by tester, record by tester");
+
+    /* an order for an edge that is elsewhere stays where it is */
+    world_query("UPDATE conversations SET metadata = metadata || '{\"edge_run\":"
+                "\"99999999-2222-4333-8444-555555555555\"}' WHERE id = '%s'",
+                call.id);
+    snprintf(id, sizeof id, "%s", order(&call, pause));
+    end_stream(&edge, 2, &call, 2, "caller_hung_up");
+    world_await_acks(&edge, 2);
+    assert_int_equal(edge.orders_count, orders + 2);
+    await_order_state(id, "waiting");
+    assert_string_equal(order(&call, say), "over");
+    world_hang_up(&edge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_order_reaches_the_edge_that_carries_the_call),
         cmocka_unit_test(a_call_is_recorded),
         cmocka_unit_test(doubles_and_strays_are_acknowledged_and_change_nothing),
         cmocka_unit_test(a_flood_is_stored_in_order),

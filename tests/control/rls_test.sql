@@ -85,7 +85,7 @@ BEGIN
     FOR hole IN SELECT * FROM pg_temp.holes() LOOP
         RAISE EXCEPTION '%', hole;
     END LOOP;
-    ASSERT (SELECT count(*) FROM pg_temp.ours) >= 15, 'the tables are not there: was it migrated?';
+    ASSERT (SELECT count(*) FROM pg_temp.ours) >= 16, 'the tables are not there: was it migrated?';
 END $$;
 
 -- The check above can fail: a forgotten table is found, in each way of forgetting.
@@ -133,6 +133,8 @@ BEGIN
         VALUES (t.id, call, 'edge', 'dtmf', t.n, now());
         INSERT INTO stream_tickets (organization_id, conversation_id, nonce, expires_at)
         VALUES (t.id, call, sha256(t.letter::bytea), now());
+        INSERT INTO call_orders (organization_id, conversation_id, edge_run, body, ordered_by, expires_at)
+        VALUES (t.id, call, t.id, '{}', 'somebody', now() + interval '1 hour');
         PERFORM enqueue_job(t.id, 'sample', t.letter, '{}');
         INSERT INTO call_routes (organization_id, phone_number_id, step)
         VALUES (t.id, number_id, '{"step": "agent"}');
@@ -348,6 +350,24 @@ BEGIN
     ASSERT (SELECT count(DISTINCT o) FROM unnest(owners) AS o) = 2, 'one was served twice';
     PERFORM set_config('ringbridge.organization', '', false);
     ASSERT (SELECT count(*) FROM jobs) = 0;
+END $$;
+RESET ROLE;
+
+-- Orders are taken once, for the edges named, and settled; nothing stays named.
+SET ROLE ringbridge_serving;
+DO $$
+DECLARE
+    taken taken_order;
+    b uuid := 'bbbbbbbb-0000-4000-8000-000000000002';
+BEGIN
+    PERFORM set_config('ringbridge.organization', 'aaaaaaaa-0000-4000-8000-000000000001', false);
+    taken := take_orders(ARRAY[b]);
+    ASSERT taken.edge_run = b, 'another edge''s order was taken';
+    ASSERT NOT EXISTS (SELECT FROM take_orders(ARRAY[b])), 'an order was taken twice';
+    PERFORM settle_order(taken.id, false, 'no');
+    ASSERT current_setting('ringbridge.organization') = 'aaaaaaaa-0000-4000-8000-000000000001';
+    PERFORM set_config('ringbridge.organization', b::text, false);
+    ASSERT (SELECT state || error FROM call_orders) = 'refusedno';
 END $$;
 RESET ROLE;
 

@@ -425,3 +425,13 @@ void world_await_acks(struct world_edge *edge, uint64_t acked)
         free(block);
     }
 }
+
+void world_await_orders(struct world_edge *edge, size_t orders)
+{
+    struct link_frame frame;
+    uint8_t *block;
+    while (edge->orders_count < orders) {
+        assert_true(take_frame(edge, &frame, &block));
+        free(block);
+    }
+}

@@ -95,6 +95,8 @@ void world_answer_free(struct world_answer *answer);
 void world_event(struct world_edge *edge, uint64_t number, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void world_await_acks(struct world_edge *edge, uint64_t acked);
+/* Takes frames until so many orders have come in all. */
+void world_await_orders(struct world_edge *edge, size_t orders);
 
 /* ---- the carrier ---- */
 

@@ -1,0 +1,121 @@
+/* Orders about a live call: written into the database, taken by the control whose edge carries the
+ * call, and waited for. */
+#include "control/commands/command.h"
+#include "control/store/orders.h"
+#include "control/store/records.h"
+
+#include <jansson.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 10000
+#define LOOK_MS     50
+#define SAY_BYTES   4000
+
+/* What the words ask for, as the edge gets it, and which of them is the call. NULL: not an order.
+ */
+static json_t *read_words(const struct options *options, const char **call)
+{
+    const char *const *words = (const char *const *)options->words;
+    bool resumes = options->words_count == 4 && strcmp(words[2], "resume") == 0;
+    bool pauses = options->words_count == 4 && strcmp(words[2], "pause") == 0;
+    *call = words[2];
+    if (command_is(options, "hangup", 1, 1))
+        return json_pack("{s:s, s:s}", "kind", "hangup", "reason", "hung_up_by_order");
+    if (command_is(options, "say", 2, 2) && words[3][0] && strlen(words[3]) <= SAY_BYTES)
+        return json_pack("{s:s, s:s, s:b}", "kind", "say", "text", words[3], "interruptible", true);
+    if (command_is(options, "record", 2, 2) && (pauses || resumes)) {
+        *call = words[3];
+        return json_pack("{s:s, s:b}", "kind", "record", "pause", pauses);
+    }
+    return NULL;
+}
+
+static const char *who(void)
+{
+    static char name[64];
+    const struct passwd *user = getpwuid(getuid());
+    snprintf(name, sizeof name, "%s", user ? user->pw_name : "unknown");
+    return name;
+}
+
+/* The answer, when there is one. */
+static int judge(const struct db_rows *rows, bool *answered)
+{
+    const char *state = db_cell(rows, 0, 0), *error = db_cell(rows, 0, 1);
+    *answered = true;
+    if (strcmp(state, "done") == 0) {
+        puts("done");
+        return COMMAND_DONE;
+    }
+    if (strcmp(state, "refused") == 0)
+        return command_fail("the edge refused: %s", error && error[0] ? error : "no reason given");
+    *answered = false;
+    return COMMAND_FAILED;
+}
+
+static int await_answer(struct db *db, const char *order)
+{
+    bool answered = false;
+    int status = COMMAND_FAILED;
+    for (int waited_ms = 0; waited_ms < PATIENCE_MS && !answered; waited_ms += LOOK_MS) {
+        struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+        struct db_rows *rows;
+        nanosleep(&pause, NULL);
+        enum db_result result = orders_look(db, order, &rows);
+        if (result != DB_OK)
+            return command_database_failed(db, result);
+        status = judge(rows, &answered);
+        db_rows_free(rows);
+    }
+    if (answered)
+        return status;
+    orders_expire(db, order);
+    return command_fail("nobody answered within %d s: does control serve, and is the call's edge "
+                        "connected to it?",
+                        PATIENCE_MS / 1000);
+}
+
+static int give(struct db *db, const char *call, json_t *body)
+{
+    char order[UUID_TEXT_BYTES + 1];
+    enum orders_given given;
+    char *text = json_dumps(body, JSON_COMPACT);
+    enum db_result result = orders_give(db, call, text, who(), PATIENCE_MS, &given, order);
+    free(text);
+    if (result != DB_OK)
+        return command_database_failed(db, result);
+    if (given != ORDERS_GIVEN)
+        return command_fail(given == ORDERS_OVER ? "the call is over"
+                                                 : "no edge carries the call at the moment");
+    return await_answer(db, order);
+}
+
+int command_calls_order(const struct options *options, struct db *db)
+{
+    const char *name;
+    char organization[COMMAND_ID_TEXT], id[RECORDS_ID_TEXT];
+    int matches, status;
+    json_t *body = read_words(options, &name);
+    if (!body)
+        return command_misuse("calls hangup ID | calls say ID TEXT (%d bytes at most) | calls "
+                              "record pause|resume ID",
+                              SAY_BYTES);
+    if (!command_maybe_organization(options, db, organization)) {
+        json_decref(body);
+        return COMMAND_FAILED;
+    }
+    enum db_result result =
+        records_find(db, organization[0] ? organization : NULL, name, id, &matches);
+    if (result != DB_OK)
+        status = command_database_failed(db, result);
+    else if (matches != 1)
+        status = command_fail("there is no call \"%s\"; `ringbridge-control calls list` shows them",
+                              name);
+    else
+        status = give(db, id, body);
+    json_decref(body);
+    return status;
+}

@@ -1,0 +1,57 @@
+"""Orders about live calls, as an operator gives them, through the database to the edge that carries the call."""
+import subprocess
+import threading
+
+from system import BIN, System, eventually, run
+
+
+def live_call(system, *flags, **more):
+    """A call in the background; returns its thread and the list its report comes into."""
+    reports = []
+    caller = threading.Thread(target=lambda: reports.append(system.call(*flags, hint=False, check=False, **more)))
+    caller.start()
+    eventually("the call is live and on record", lambda: system.sql(
+        "SELECT * FROM conversations WHERE metadata ? 'edge_run' AND call_status = 'in-progress'"))
+    return caller, reports
+
+
+def refused(system, *words):
+    done = subprocess.run([BIN / "ringbridge-control", *words], text=True, capture_output=True,
+                          env=system.environment())
+    assert done.returncode == 1, done
+    return done.stderr
+
+
+def a_call_is_hung_up_by_order():
+    with System() as system:
+        system.organisation("A", "+15550100")
+        caller, reports = live_call(system, "--hangup-after", "60000")
+        call_sid = system.sql("SELECT call_sid FROM conversations")[0]["call_sid"]
+        assert "done" in system.control("calls", "hangup", call_sid)
+        row = system.finished(call_sid)
+        assert row["ended_reason"] == "hung_up_by_order", row
+        caller.join()
+        eventually("the carrier's word", lambda: system.conversation(call_sid)["call_status"] == "completed")
+        assert system.metric('ringbridge_calls_ended_total{reason="hung_up_by_order"}') == 1
+        shown = system.control("calls", "show", call_sid)
+        assert "hangup by" in shown and "hung_up_by_order" in shown, shown
+        assert "is over" in refused(system, "calls", "hangup", call_sid)
+        assert "no call" in refused(system, "calls", "hangup", "CA" + "0" * 32)
+
+
+def an_order_that_nobody_takes_expires():
+    with System() as system:
+        system.organisation("A", "+15550100")
+        caller, reports = live_call(system, "--hangup-after", "20000")
+        call_sid = system.sql("SELECT call_sid FROM conversations")[0]["call_sid"]
+        assert system.stop("control") is None
+        assert "nobody answered" in refused(system, "calls", "hangup", call_sid)
+        system.start_control()
+        eventually("the link is back", lambda: system.metric("ringbridge_link_up") == 1)
+        assert system.sql("SELECT state FROM call_orders") == [{"state": "expired"}]
+        caller.join()
+        assert system.finished(call_sid)["ended_reason"] == "caller_hung_up"
+
+
+if __name__ == "__main__":
+    run(a_call_is_hung_up_by_order, an_order_that_nobody_takes_expires)
