@@ -76,6 +76,9 @@
  *    "usage"     {"response_id","status","usage":{..as the backend sent it..}}
  *    "ended"     {"reason","duration_ms","figures":{..}}   exactly one per stream, its last seq
  *    "ai_error"  {"code","error_type","text"}      what the AI complained about
+ *    "recording" {"file","samples","lost_samples"} a spool file is finished (common/spool_format.h);
+ *                 control has it encoded and then deletes the file
+ * Control adds "edge" and "edge_run" (the hello's name and run) to started and recording.
  */
 #ifndef RINGBRIDGE_COMMON_LINK_PROTO_H
 #define RINGBRIDGE_COMMON_LINK_PROTO_H
