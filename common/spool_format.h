@@ -24,9 +24,10 @@
  * block at the end that is not whole, or whose head does not hold, is what a crash left; it is not
  * read, nor is what follows.
  *
- * Who writes holds flock(LOCK_EX) on the file from before its first block to its end, which the
- * kernel lets go when the process dies: a file that can be locked has no writer any more. The event
- * "recording" (link_proto.h) says that one is finished; files without one are found by control. */
+ * Who writes makes the file under another name (SPOOL_NEW behind it), takes flock(LOCK_EX), gives
+ * it its name and holds the lock to the end; the kernel lets go when the process dies. So a file of
+ * this name that can be locked has no writer any more. The event "recording" (link_proto.h) says
+ * that one is finished; files without one are found by control. */
 #ifndef RINGBRIDGE_COMMON_SPOOL_FORMAT_H
 #define RINGBRIDGE_COMMON_SPOOL_FORMAT_H
 
@@ -39,6 +40,7 @@
 #define SPOOL_BLOCK_BYTES   (SPOOL_HEAD_BYTES + 2 * SPOOL_BLOCK_SAMPLES)
 #define SPOOL_RATE_HZ       8000
 #define SPOOL_NAME_BYTES    (36 + 1 + 13 + 6) /* without NUL */
+#define SPOOL_NEW           ".new"
 #define SPOOL_PAUSED        1u
 
 _Static_assert(SPOOL_BLOCK_BYTES == 16384, "a block is whole pages");

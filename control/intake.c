@@ -47,6 +47,8 @@ static const struct member {
     {"ended", "duration_ms", COUNT_OF_MS, true},
     {"ended", "figures", OBJECT, false},
     {"ai_error", "code", NAME, false},
+    {"recording", "file", NAME, true},
+    {"recording", "samples", COUNT_OF_MS, false},
     {"ai_error", "error_type", NAME, false},
     {"ai_error", "text", TEXT, false},
 };

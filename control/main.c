@@ -44,6 +44,8 @@ static const struct command {
     {"calls", command_calls,
      "list [--org NAME] | show ID | hangup ID | say ID TEXT | record pause|resume ID",
      "what happened and what was said; orders about a live call"},
+    {"recordings", command_recordings, "list [--org NAME] | show ID | export ID > FILE.opus",
+     "what was kept of calls, as Ogg Opus: left the caller, right the agent"},
     {"jobs", command_jobs, "list [STATE] [--org NAME] | show ID | retry ID | drop ID",
      "slow work: what waits, what was given up and why"},
     {"doctor", command_doctor, "", "what is misconfigured, and how to mend it"},

@@ -164,4 +164,5 @@ void metrics_write(FILE *out, const struct metrics *metrics)
     write_latency(out, metrics);
     write_labelled(out, metrics);
     db_figures_write(out, &metrics->database);
+    job_figures_write(out, metrics->jobs, JOBS_KINDS_MAX);
 }

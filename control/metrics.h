@@ -6,7 +6,9 @@
 #define RINGBRIDGE_CONTROL_METRICS_H
 
 #include "control/db.h"
+#include "control/job_figures.h"
 #include "control/store/events.h"
+#include "control/store/jobs.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -91,6 +93,7 @@ struct metrics {
     metrics_count links;             /* gauges from here on */
     metrics_count queue_waiting, events_waiting, workers_busy, workers;
     struct db_figures database;
+    struct job_figures jobs[JOBS_KINDS_MAX]; /* by kind, as many as this control has */
 };
 
 #define COUNT(metrics_, field) COUNT_BY(metrics_, field, 1)

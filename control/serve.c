@@ -3,12 +3,14 @@
 #include "common/log.h"
 #include "common/panic.h"
 #include "control/dispatch.h"
+#include "control/jobs/kinds.h"
 #include "control/json_read.h"
 #include "control/link.h"
 #include "control/migrate.h"
 #include "control/pool.h"
 #include "control/router.h"
 #include "control/service.h"
+#include "control/sweep.h"
 #include "control/uuid.h"
 
 #include <errno.h>
@@ -23,6 +25,10 @@ struct serving {
     struct edge_config edges;
     struct pool *pool;
     struct dispatch *dispatch;
+    const struct job_kind *kinds[JOBS_KINDS_MAX];
+    struct kinds_context kinds_context;
+    struct job_pool *jobs;
+    struct sweep *sweep;
     struct link *link;
     char run[UUID_TEXT_BYTES + 1];
     char error[512];
@@ -88,6 +94,27 @@ static bool open_dispatch(struct serving *serving, const struct options *options
     return serving->dispatch != NULL;
 }
 
+/* Without kinds that it can do, this control leaves jobs to others. */
+static bool open_jobs(struct serving *serving, const struct options *options)
+{
+    serving->kinds_context.options = options;
+    struct job_config config = {
+        .workers = options->job_workers,
+        .kinds = serving->kinds,
+        .kinds_count = kinds_choose(options, serving->kinds),
+        .run = serving->run,
+        .db = db_config_serving(options->database_serving_url, &metrics.database),
+        .figures = metrics.jobs,
+        .context = &serving->kinds_context};
+    if (config.kinds_count == 0)
+        return true;
+    serving->jobs = job_open(&config, serving->error, sizeof serving->error);
+    if (serving->jobs && options->spool_dir)
+        serving->sweep = sweep_open(options->spool_dir, &config.db, serving->jobs, serving->error,
+                                    sizeof serving->error);
+    return serving->jobs && (serving->sweep || !options->spool_dir);
+}
+
 static bool open_link(struct serving *serving, const struct options *options)
 {
     serving->edges = (struct edge_config){
@@ -114,7 +141,7 @@ static bool open_all(struct serving *serving, const struct options *options)
     if (!serving->service.tokens)
         return fail(serving, "no memory for tokens");
     return open_pool(serving, options) && open_dispatch(serving, options) &&
-           open_link(serving, options);
+           open_jobs(serving, options) && open_link(serving, options);
 }
 
 /* In the order in which nobody is left without what he uses: the link stops reading, the workers
@@ -128,6 +155,8 @@ static void close_all(struct serving *serving)
     if (serving->link)
         link_close(serving->link);
     dispatch_close(serving->dispatch);
+    sweep_close(serving->sweep);
+    job_close(serving->jobs);
     if (serving->service.tokens)
         tokens_close(serving->service.tokens);
     explicit_bzero(&serving->service.ticket_keys, sizeof serving->service.ticket_keys);

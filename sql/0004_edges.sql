@@ -74,6 +74,13 @@ BEGIN
                    ELSE 'stored' END
         FROM judged;
         PERFORM settle_conversation(s.s) FROM unnest(settled) AS s;
+        -- A finished recording is to be encoded, in the transaction that puts it on record.
+        PERFORM enqueue_job(owner, 'recording_encode', r.report ->> 'file',
+                            jsonb_build_object('file', r.report -> 'file', 'edge', r.report -> 'edge'))
+        FROM unnest(organizations, conversations, kinds, reports)
+             AS r (organization, conversation, kind, report)
+        JOIN conversations AS c ON c.id = r.conversation AND c.organization_id = owner
+        WHERE r.organization = owner AND r.kind = 'recording' AND r.report ->> 'file' IS NOT NULL;
     END LOOP;
     PERFORM set_config('ringbridge.organization', before, true);
 END

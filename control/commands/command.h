@@ -25,6 +25,7 @@ int command_migrate(const struct options *options);
 int command_number(const struct options *options);
 int command_org(const struct options *options);
 int command_route(const struct options *options);
+int command_recordings(const struct options *options);
 int command_token(const struct options *options);
 int command_verify_signature(const struct options *options);
 int command_voicemail(const struct options *options);

@@ -432,9 +432,35 @@ static void an_order_reaches_the_edge_that_carries_the_call(void **state)
     world_hang_up(&edge);
 }
 
+/* The job is made in the transaction that puts the event on record, once. */
+static void a_finished_recording_becomes_a_job(void **state)
+{
+    (void)state;
+    struct world_edge edge;
+    world_connect(&edge, &control, "edge-1", 2);
+    struct call call = take_call(&edge, NUMBER_A, organization_a);
+    start_stream(&edge, 1, &call);
+    for (uint64_t number = 2; number < 4; number++)
+        world_event(&edge, number,
+                    EVENT "\"kind\":\"recording\",\"file\":\"%s.1800000000000.spool\","
+                          "\"samples\":16000,\"lost_samples\":0}",
+                    call.id, call.organization, 2, call.id);
+    world_event(&edge, 4, EVENT "\"kind\":\"recording\",\"file\":7}", call.id, call.organization,
+                3);
+    world_await_acks(&edge, 4);
+    assert_string_equal(
+        world_query("SELECT concat_ws(' ', count(*), min(state), min(payload ->> 'edge'), "
+                    "min(payload ->> 'file') = '%s.1800000000000.spool') FROM jobs WHERE "
+                    "organization_id = '%s' AND kind = 'recording_encode'",
+                    call.id, call.organization),
+        "1 queued edge-1 t");
+    world_hang_up(&edge);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_finished_recording_becomes_a_job),
         cmocka_unit_test(an_order_reaches_the_edge_that_carries_the_call),
         cmocka_unit_test(a_call_is_recorded),
         cmocka_unit_test(doubles_and_strays_are_acknowledged_and_change_nothing),

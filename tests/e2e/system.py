@@ -63,6 +63,7 @@ class System:
         self.listen, self.listen_tls = free_port(), free_port()
         self.metrics_port, self.ai_port = free_port(), free_port()
         self.socket_path = self.directory / "control.sock"
+        self.spool, self.media = self.directory / "spool", self.directory / "media"
         try:
             self.start_database()
             self.start_ai()
@@ -145,7 +146,10 @@ class System:
         eventually("practice AI is ready", lambda: "ready" in self.log("ai"))
 
     def start_control(self):
-        self.start("control", BIN / "ringbridge-control", "serve", "--socket", self.socket_path)
+        for directory in (self.spool, self.media):
+            directory.mkdir(mode=0o700, exist_ok=True)
+        self.start("control", BIN / "ringbridge-control", "serve", "--socket", self.socket_path, "--spool", self.spool,
+                   "--media-dir", self.media)
         eventually("control listens", self.socket_path.exists)
 
     def start_edge(self):

@@ -1,0 +1,20 @@
+/* kinds: the kinds of jobs there are, a file each, a row each in kinds.c.
+ *
+ * Thread: boot. */
+#ifndef RINGBRIDGE_CONTROL_JOBS_KINDS_H
+#define RINGBRIDGE_CONTROL_JOBS_KINDS_H
+
+#include "control/job.h"
+#include "control/options.h"
+
+/* What a run gets as its context. */
+struct kinds_context {
+    const struct options *options;
+};
+
+extern const struct job_kind recording_encode;
+
+/* Those that this control can do, with what it was given (--spool). Returns how many. */
+int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX]);
+
+#endif

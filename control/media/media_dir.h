@@ -1,0 +1,27 @@
+/* media_dir: where the files of recordings are: DIR/<organization>/<2 digits of id>/<id>.opus.
+ *
+ * What it is: names, private directories (0700), and making a finished file appear whole under its
+ * name. What it is not: what is in the files. Thread: any. */
+#ifndef RINGBRIDGE_CONTROL_MEDIA_MEDIA_DIR_H
+#define RINGBRIDGE_CONTROL_MEDIA_MEDIA_DIR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MEDIA_DIR_PATH_BYTES 4096
+#define MEDIA_DIR_NAME_BYTES 128
+
+struct media_path {
+    char name[MEDIA_DIR_NAME_BYTES]; /* as the database has it: relative */
+    char path[MEDIA_DIR_PATH_BYTES];
+    char part[MEDIA_DIR_PATH_BYTES]; /* while it is being written */
+};
+
+/* Names the file and makes its directories. False with a sentence in error. */
+bool media_dir_place(const char *directory, const char *organization, const char *id,
+                     struct media_path *place, char *error, size_t room);
+
+/* What stands at part appears at path, for good: renamed, and the directory brought to the disk. */
+bool media_dir_keep(const struct media_path *place, char *error, size_t room);
+
+#endif

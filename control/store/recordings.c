@@ -1,0 +1,92 @@
+#include "control/store/recordings.h"
+
+enum db_result recordings_add(struct db *db, const struct recordings_row *row)
+{
+    static const struct db_statement query = {
+        "INSERT INTO recordings (id, organization_id, conversation_id, source, source_name, edge, "
+        "path, media_type, started_at, duration_ms, bytes, sha256, peaks, peak_ms) "
+        "VALUES ($1::uuid, $2::uuid, $3::uuid, $4, $5, $6, $7, $8, "
+        "timestamptz 'epoch' + $9::bigint * interval '1 millisecond', $10::bigint, $11::bigint, "
+        "$12::bytea, $13::bytea, $14::integer) "
+        "ON CONFLICT (organization_id, source, source_name) DO NOTHING",
+        14};
+    return db_run(db, &query,
+                  db_values(db_text(row->id), db_text(row->organization),
+                            db_text(row->conversation), db_text(row->source),
+                            db_text(row->source_name), db_text(row->edge), db_text(row->path),
+                            db_text(row->media_type), db_number(row->started_at_ms),
+                            db_number(row->duration_ms), db_number(row->bytes),
+                            db_bytes(row->sha256), db_bytes(row->peaks), db_number(row->peak_ms)),
+                  NULL);
+}
+
+enum db_result recordings_has(struct db *db, const char *source, const char *source_name, bool *has)
+{
+    static const struct db_statement query = {
+        "SELECT EXISTS (SELECT FROM recordings WHERE source = $1 AND source_name = $2 "
+        "AND organization_id = current_organization())",
+        2};
+    struct db_rows *rows;
+    enum db_result result =
+        db_run(db, &query, db_values(db_text(source), db_text(source_name)), &rows);
+    *has = result == DB_OK && db_cell_bool(rows, 0, 0);
+    db_rows_free(rows);
+    return result;
+}
+
+struct question {
+    const char *organization;
+    unsigned kbps;
+};
+
+static enum db_result ask_kbps(struct db *db, void *context)
+{
+    static const struct db_statement query = {
+        "SELECT record_kbps FROM channel_configuration($1::uuid, 'voice')", 1};
+    struct question *question = context;
+    struct db_rows *rows;
+    enum db_result result = db_run(db, &query, db_values(db_text(question->organization)), &rows);
+    if (result == DB_OK)
+        question->kbps = (unsigned)db_cell_number(rows, 0, 0);
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result recordings_kbps(struct db *db, const char *organization, unsigned *kbps)
+{
+    struct question question = {organization, 0};
+    enum db_result result = db_transact(db, organization, ask_kbps, &question);
+    *kbps = question.kbps;
+    return result;
+}
+
+enum db_result recordings_list(struct db *db, const char *organization, unsigned limit,
+                               struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT r.id, to_char(r.started_at, 'YYYY-MM-DD HH24:MI:SS') || 'Z', o.name, "
+        "r.conversation_id, r.duration_ms, r.bytes, r.state FROM recordings AS r "
+        "JOIN organizations AS o ON o.id = r.organization_id "
+        "WHERE ($1::uuid IS NULL OR r.organization_id = $1::uuid) "
+        "ORDER BY r.started_at DESC, r.id LIMIT $2::integer",
+        2};
+    return db_run(db, &query, db_values(db_text(organization), db_number(limit)), rows);
+}
+
+enum db_result recordings_show(struct db *db, const char *id, struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT jsonb_pretty(to_jsonb(r) || jsonb_build_object('sha256', encode(r.sha256, 'hex'), "
+        "'peaks', encode(r.peaks, 'base64'))) FROM recordings AS r "
+        "WHERE r.id::text = lower($1) OR r.conversation_id::text = lower($1) "
+        "ORDER BY r.started_at",
+        1};
+    return db_run(db, &query, db_values(db_text(id)), rows);
+}
+
+enum db_result recordings_find(struct db *db, const char *id, struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT path, sha256, state FROM recordings WHERE id::text = lower($1)", 1};
+    return db_run(db, &query, db_values(db_text(id)), rows);
+}
