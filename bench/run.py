@@ -1,210 +1,195 @@
 #!/usr/bin/env python3
-"""./dev bench: the edge beside a relay that only moves bytes, under the same load, in one run on two pinned cores.
+"""./dev bench: the edge beside a relay that only moves bytes (the floor) and beside relays in Node and Go as one would
+write them, under the same load from the same generator, in one run on two pinned cores.
 
-One core carries the relay under test (floor or edge), the other everything else: the load generator, control and
-PostgreSQL. Calls reach the edge on the real path: signed webhook, TwiML, prepared AI leg, signed stream. Results are
+One core carries the relay under test, the other everything else: the generator, control and PostgreSQL. Calls reach the
+edge on the real path: signed webhook, TwiML, prepared AI leg, signed stream; the others are dialled directly. Results are
 ratios to the floor of the same format and number of calls; absolute figures mean little on another machine.
 
-  ./dev bench                    all cases, 300 calls, 20 s each, then 500 calls once
-  ./dev bench --calls 200 --seconds 10 --only edge-pcmu
-Results also land in var/bench.json."""
+  ./dev bench                  all relays at 100, 300 and 500 calls in both formats, TLS, half load, memory, call set-up
+  ./dev bench --sweep          also raises the calls step by step until a relay's p99 passes 100 ms or audio is lost
+  ./dev bench --keep           also writes charts to bench/charts/ and the table into README.md: for a quiet machine
+  ./dev bench --only edge-pcmu-tls --calls 300 --seconds 20        one case, and its floor beside it
+  ./dev bench --quick          seconds instead of minutes: to see that everything works, not to measure
+
+Results go to var/bench.json, charts to var/bench/*.svg."""
 import argparse
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-BIN = ROOT / "build/release/bin"
-PUBLIC_URL = "https://bench.example.com"
-ACCOUNT = "AC" + "0" * 31 + "2"
-RELAY_CPU, OTHER_CPU = 0, 1
-PORTS = {"listen": 29180, "listen_tls": 29443, "metrics": 29465, "ai": 29091, "floor": 29181}
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import charts
+import report
+from system import BIN, GO_RELAY, OTHER_CPU, RIVALS, ROOT, System
 
-# name, relay, what the AI speaks, TLS on both legs
-CASES = [("floor-pcmu", "floor", "pcmu", False), ("edge-pcmu", "edge", "pcmu", False),
-         ("edge-pcmu-tls", "edge", "pcmu", True), ("floor-pcm", "floor", "pcm", False),
-         ("edge-pcm", "edge", "pcm", False), ("edge-pcm-tls", "edge", "pcm", True)]
+FORMATS = ("pcmu", "pcm")
+# relay, TLS. Of the rivals' TLS only the AI's leg: the carrier's would stand behind a proxy.
+PLAIN = [("floor", False), ("edge", False), ("node", False), ("go", False)]
+SEALED = [("edge", True), ("node", True)]
+SWEEP = PLAIN + [("edge", True)]
+SWEEP_STEP, SWEEP_CALLS_MAX, SWEEP_P99_US = 200, 2600, 100_000
+HOPELESS_P99_US = 1_000_000  # more calls would only take longer to be lost
+CONNECT_RATE = 150
+
+
+def name_of(relay, audio_format, tls):
+    return f"{relay}-{audio_format}" + ("-tls" if tls else "")
 
 
 class Bench:
-    def __init__(self, directory):
-        self.directory = Path(directory)
-        os.chmod(self.directory, 0o711)
-        self.processes = []
-        self.environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    def __init__(self, system, seconds, warm):
+        self.system, self.seconds, self.warm = system, seconds, warm
+        self.results = []
 
-    def close(self):
-        self.stop_all()
-        subprocess.run([ROOT / "tests/control/pg.sh", "stop", self.directory / "pg"], stdout=subprocess.DEVNULL)
-
-    # ---- processes ----
-
-    def start(self, name, cpu, *command):
-        log = open(self.directory / f"{name}.log", "ab")
-        process = subprocess.Popen(["taskset", "-c", str(cpu), *map(str, command)], stdout=log, stderr=log,
-                                   stdin=subprocess.DEVNULL, env=self.environment, start_new_session=True)
-        self.processes.append(process)
-        return process
-
-    def stop_all(self):
-        for process in self.processes[::-1]:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.processes.clear()
-
-    def wait_for(self, what, check):
-        for _ in range(200):
-            if check():
-                return
-            time.sleep(0.1)
-        sys.exit(f"bench: {what} is not ready after 20 s; logs were in {self.directory}")
-
-    def certificate(self):
-        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                        "-days", "2", "-keyout", "key.pem", "-out", "cert.pem", "-subj", "/CN=localhost", "-addext",
-                        "subjectAltName=DNS:localhost,IP:127.0.0.1"], check=True, capture_output=True,
-                       cwd=self.directory)
-        return self.directory / "cert.pem", self.directory / "key.pem"
-
-    # ---- the system ----
-
-    def prepare(self):
-        """PostgreSQL with one organisation per format."""
-        started = subprocess.run(["taskset", "-c", str(OTHER_CPU), ROOT / "tests/control/pg.sh", "start",
-                                  self.directory / "pg"], check=True, text=True, capture_output=True,
-                                 env=os.environ | {"PG_FSYNC": "off"})
-        self.environment |= {"DATABASE_URL": started.stdout.strip(), "PUBLIC_URL": PUBLIC_URL,
-                             "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": "bench-token",
-                             "RINGBRIDGE_SECRET_KEY": "be" * 32, "OPENAI_API_KEY": "bench"}
-        self.control("migrate")
-        for number, audio_format in (("+15550101", "pcmu"), ("+15550102", "pcm")):
-            org = self.control("org", "add", f"Bench {audio_format}").strip().split()[-1]
-            self.control("number", "add", number, "--org", org)
-            self.control("config", "set", "--org", org, "--channel", "voice", f"audio_format={audio_format}", "greeting=")
-
-    def control(self, *words):
-        return subprocess.run([BIN / "ringbridge-control", *words], check=True, text=True, capture_output=True,
-                              env=self.environment).stdout
-
-    def start_floor(self):
-        return self.start("floor", RELAY_CPU, BIN / "floor", "--listen", f"127.0.0.1:{PORTS['floor']}", "--to",
-                          f"127.0.0.1:{PORTS['ai']}", "--cpu", RELAY_CPU)
-
-    def start_edge(self, tls):
-        scheme = "wss://localhost" if tls else "ws://127.0.0.1"
-        self.environment["OPENAI_REALTIME_URL"] = f"{scheme}:{PORTS['ai']}/v1/realtime"
-        socket = self.directory / "control.sock"
-        control = self.start("control", OTHER_CPU, BIN / "ringbridge-control", "serve", "--socket", socket)
-        self.wait_for("control", socket.exists)
-        flags = ["--listen", f"127.0.0.1:{PORTS['listen']}", "--metrics", f"127.0.0.1:{PORTS['metrics']}", "--control",
-                 socket, "--cores", RELAY_CPU, "--drain-seconds", "1"]
-        if tls:
-            flags += ["--listen-tls", f"127.0.0.1:{PORTS['listen_tls']}", "--cert", self.cert, "--key", self.key,
-                      "--roots", self.cert]
-        edge = self.start("edge", f"{RELAY_CPU},{OTHER_CPU}", BIN / "ringbridge-edge", *flags)
-        self.wait_for("the edge", self.is_ready)
-        return edge, control
-
-    def is_ready(self):
+    def run(self, relay, audio_format, tls, calls, kind="cost", seconds=None, extra=()):
+        """One case: starts the relay, loads it, stops it. The result is kept; an impossible load is a result too."""
+        name, seconds = name_of(relay, audio_format, tls), seconds or self.seconds
+        print(f"  {kind}: {name}, {calls} calls, {seconds} s", file=sys.stderr, flush=True)
+        path = self.system.directory / "report.json"
+        path.unlink(missing_ok=True)
+        flags = getattr(self.system, f"start_{relay}")(audio_format, tls)
+        command = os.environ.get("BENCH_PREFIX", "").split() + [BIN / "bench_load", "--ai-port", self.system.ports["ai"], "--format", audio_format, "--calls", calls,
+                   "--rate", CONNECT_RATE, "--seconds", seconds, "--warm", self.warm, "--cpu", OTHER_CPU, "--json", path,
+                   "--label", name, *extra, *flags]
+        before = self.system.edge_metrics() if relay == "edge" else {}
+        error = ""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{PORTS['metrics']}/readyz", timeout=2) as answer:
-                return answer.status == 200
-        except OSError:
-            return False
+            done = subprocess.run([str(word) for word in command], text=True, env=self.system.environment,
+                                  capture_output=True, timeout=seconds + calls / 10 + 90)
+            error = done.stderr.strip()
+        except subprocess.TimeoutExpired:
+            error = "the generator did not come to an end"
+        after = self.system.edge_metrics() if relay == "edge" else {}
+        self.system.stop_all()
+        result = json.loads(path.read_text()) if path.exists() else {"label": name, "calls": calls, "format": audio_format}
+        result |= {"relay_name": relay, "tls": tls, "kind": kind, "load_average": os.getloadavg()[0]}
+        if error:
+            result["error"] = error[-500:]
+            print(f"    {error.splitlines()[-1]}", file=sys.stderr)
+        if after:
+            result["edge"] = {key: value - before.get(key, 0) if "_total" in key else value for key, value in after.items()
+                              if "_bucket" not in key and value}
+        self.results.append(result)
+        return result
 
-    # ---- one case ----
+    # ---- parts of a run ----
 
-    def run(self, name, relay, audio_format, tls, calls, seconds):
-        report = self.directory / f"{name}-{calls}.json"
-        flags = ["--ai-port", PORTS["ai"], "--format", audio_format, "--calls", calls, "--rate", 50, "--seconds", seconds,
-                 "--cpu", OTHER_CPU, "--json", report, "--label", name]
-        if relay == "floor":
-            process = self.start_floor()
-            time.sleep(0.3)
-            flags += ["--relay", f"127.0.0.1:{PORTS['floor']}", "--pid", process.pid]
-        else:
-            edge, control = self.start_edge(tls)
-            flags += ["--edge", "--pid", edge.pid, "--control-pid", control.pid]
-            if tls:
-                flags += ["--cert", self.cert, "--key", self.key]
-            connect = f"wss://127.0.0.1:{PORTS['listen_tls']}" if tls else f"ws://127.0.0.1:{PORTS['listen']}"
-            flags += ["--", "--webhook", f"http://127.0.0.1:{PORTS['listen']}/api/twilio/incoming-call", "--public-url",
-                      PUBLIC_URL, "--account-sid", ACCOUNT, "--connect", connect, "--to",
-                      "+15550101" if audio_format == "pcmu" else "+15550102", "--no-status", "--quiet"]
-        try:
-            done = subprocess.run([BIN / "bench_load", *map(str, flags)], text=True, env=self.environment,
-                                  capture_output=True, timeout=seconds + 120)
-        finally:
-            self.stop_all()
-        if not report.exists():
-            sys.exit(f"bench: {name} failed (status {done.returncode})\n{done.stdout}\n{done.stderr}")
-        return json.loads(report.read_text())
+    def costs(self, call_counts, formats=FORMATS):
+        """Side by side in time, so that a ratio compares neighbours."""
+        hopeless = set()
+        for audio_format in formats:
+            for calls in call_counts:
+                for relay, tls in PLAIN + (SEALED if calls == call_counts[len(call_counts) // 2] else []):
+                    if (relay, audio_format, tls) in hopeless:
+                        continue
+                    result = self.run(relay, audio_format, tls, calls)
+                    if report.worst_p99_us(result) > HOPELESS_P99_US:
+                        hopeless.add((relay, audio_format, tls))
 
+    def half_load(self):
+        """The edge at half of what a core carries, by the cost just measured."""
+        for audio_format, tls in (("pcmu", False), ("pcmu", True), ("pcm", False)):
+            known = [result for result in self.results if result["kind"] == "cost" and result["relay_name"] == "edge" and
+                     result["format"] == audio_format and result["tls"] == tls and report.carried(result)]
+            if known:
+                calls = int(0.5 * known[-1]["relay"]["calls_per_core"] / 10) * 10
+                self.run("edge", audio_format, tls, max(calls, 10), "half load")
 
-def row(result, floor):
-    relay, up, down, own = result["relay"], result["up"], result["down"], result["generator"]
-    ratio = relay["cpu_us_per_call_second"] / floor["relay"]["cpu_us_per_call_second"] if floor else None
-    return [result["label"], str(result["calls"]), f"{relay['cpu_us_per_call_second']:.0f}",
-            f"{ratio:.2f}" if ratio else "1.00", f"{relay['calls_per_core']:.0f}", f"{relay['kib_per_call']:.1f}",
-            f"{relay['busy_share'] * 100:.0f}%",
-            " / ".join(f"{up[key] / 1000:.2f}" for key in ("p50_us", "p99_us", "p999_us", "max_us")),
-            " / ".join(f"{down[key] / 1000:.2f}" for key in ("p50_us", "p99_us", "p999_us", "max_us")),
-            f"{up['lost_ms'] + down['lost_ms']:.0f}", str(up["late"] + down["late"]),
-            f"{own['busy_share'] * 100:.0f}%" + (" BOTTLENECK" if own["bottleneck"] else ""), str(result["failed"])]
+    def memory(self, calls):
+        """Established calls with TLS on both legs that only stand: a frame every half second."""
+        self.run("edge", "pcmu", True, calls, "memory", 3, ["--frame-ms", 500])
+
+    def set_up(self, rate, running, seconds):
+        self.run("edge", "pcmu", True, running, "set-up", seconds, ["--setup-rate", rate])
+
+    def sweep(self, step, calls_max):
+        for audio_format in FORMATS:
+            for relay, tls in SWEEP:
+                for calls in range(step, calls_max + 1, step):
+                    if not report.stands(self.run(relay, audio_format, tls, calls, "sweep"), SWEEP_P99_US):
+                        break
 
 
-HEAD = ["case", "calls", "us/call-s", "ratio", "calls/core", "KiB/call", "busy", "up ms p50/p99/p99.9/max",
-        "down ms p50/p99/p99.9/max", "lost ms", "late", "generator", "failed"]
+def check_rivals():
+    """A rival that does not relay is not compared with."""
+    done = subprocess.run(["node", RIVALS / "rivals_test.mjs", f"node=node {RIVALS / 'node/relay.js'}", f"go={GO_RELAY}"],
+                          text=True, capture_output=True, timeout=120)
+    if done.returncode:
+        sys.exit(f"bench: the rivals do not relay as they should\n{done.stdout}{done.stderr}")
 
 
-def show(rows):
-    widths = [max(len(line[i]) for line in [HEAD] + rows) for i in range(len(HEAD))]
-    for line in [HEAD] + rows:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths)))
+def read_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, nargs="+", default=[100, 300, 500], help="numbers of calls (100 300 500)")
+    parser.add_argument("--seconds", type=int, default=8, help="measured per case (8)")
+    parser.add_argument("--only", help="one case: " + ", ".join(name_of(relay, audio_format, tls) for audio_format in FORMATS
+                                                               for relay, tls in PLAIN + SEALED))
+    parser.add_argument("--sweep", action="store_true", help=f"steps of {SWEEP_STEP} calls for every relay; up to an hour")
+    parser.add_argument("--keep", action="store_true", help="charts to bench/charts/, table into README.md")
+    parser.add_argument("--quick", action="store_true")
+    return parser.parse_args()
+
+
+def run_all(bench, arguments):
+    if arguments.only:
+        relay, audio_format, *tls = arguments.only.split("-")
+        for calls in arguments.calls:
+            bench.run("floor", audio_format, False, calls)
+            if relay != "floor":
+                bench.run(relay, audio_format, bool(tls), calls)
+        return
+    if arguments.quick:
+        bench.costs([20])
+        bench.half_load()
+        bench.memory(50)
+        bench.set_up(20, 10, 3)
+        if arguments.sweep:
+            bench.sweep(20, 40)
+        return
+    bench.costs(arguments.calls)
+    bench.half_load()
+    bench.memory(2000)
+    bench.set_up(300, 200, 15)
+    if arguments.sweep:
+        bench.sweep(SWEEP_STEP, SWEEP_CALLS_MAX)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=300)
-    parser.add_argument("--seconds", type=int, default=20)
-    parser.add_argument("--only", help="one case: " + ", ".join(case[0] for case in CASES))
-    parser.add_argument("--no-500", action="store_true", help="leave out the run with 500 calls")
-    arguments = parser.parse_args()
+    arguments = read_arguments()
     if os.cpu_count() < 2:
         sys.exit("bench: two processors are needed, one for the relay and one for the rest")
-    results, floors = [], {}
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    if not arguments.only or arguments.only.startswith(("node", "go")):
+        check_rivals()
+    machine, began = report.machine(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="rb-bench-") as directory:
-        bench = Bench(directory)
-        bench.cert, bench.key = bench.certificate()
+        system = System(directory)
+        bench = Bench(system, 2 if arguments.quick else arguments.seconds, 1 if arguments.quick else 2)
         try:
-            bench.prepare()
-            plan = [(case, arguments.calls) for case in CASES if not arguments.only or
-                    case[0] == arguments.only or case[0] == "floor-" + arguments.only.split("-")[1]]
-            if not arguments.only and not arguments.no_500:
-                plan.append((CASES[1], 500))
-            for case, calls in plan:
-                print(f"{case[0]}, {calls} calls, {arguments.seconds} s ...", file=sys.stderr, flush=True)
-                result = bench.run(*case, calls, arguments.seconds)
-                results.append(result)
-                if case[1] == "floor":
-                    floors[case[2]] = result
+            run_all(bench, arguments)
         finally:
-            bench.close()
-    show([row(result, None if result["relay_kind"] == "floor" else floors.get(result["format"])) for result in results])
-    (ROOT / "var").mkdir(exist_ok=True)
-    (ROOT / "var/bench.json").write_text(json.dumps(results, indent=1))
-    print("\nDelays are one way, from the sender's write to the receiver's read, through relay and loopback; a ratio is "
-          "CPU per call-second over the floor's. Raw figures: var/bench.json")
+            system.close()
+    machine["minutes"] = round((time.monotonic() - began) / 60, 1)
+    micro = ROOT / "var/bench/micro.json"
+    data = {"machine": machine, "results": bench.results, "micro": json.loads(micro.read_text()) if micro.exists() else None}
+    (ROOT / "var/bench").mkdir(parents=True, exist_ok=True)
+    (ROOT / "var/bench.json").write_text(json.dumps(data, indent=1))
+    report.show(data)
+    written = charts.write_all(data, ROOT / "var/bench")
+    print(f"\nRaw figures: var/bench.json. Charts: {', '.join(path.name for path in written)} in var/bench/")
+    if arguments.keep:
+        charts.write_all(data, ROOT / "bench/charts")
+        report.into_readme(data, ROOT / "README.md")
+        print("bench/charts/ and README.md have this run's figures now; look at them, then commit them.")
 
 
 if __name__ == "__main__":

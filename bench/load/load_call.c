@@ -92,7 +92,10 @@ static void on_twiml(void *owner, const struct carrier_answer *answer)
     int connect = carrier_twiml_next(&twiml, 0, 0, "Connect");
     int stream = connect < 0 ? -1 : carrier_twiml_next(&twiml, connect, connect, "Stream");
     if (stream < 0 || !carrier_url_read(carrier_twiml_attribute(&twiml, stream, "url", ""), &url)) {
-        load_call_fail(call, "the TwiML has no stream");
+        char why[400];
+        snprintf(why, sizeof why, "the TwiML has no stream: %.*s", (int)answer->body.bytes,
+                 (const char *)answer->body.data);
+        load_call_fail(call, why);
         return;
     }
     carrier_url_drop_query(&url);

@@ -149,8 +149,7 @@ static void on_model_message(struct peer_conn *conn, enum peer_opcode opcode, st
     struct load_leg *leg = peer_owner(conn);
     if (opcode != PEER_TEXT)
         return;
-    if (!leg->wanted &&
-        memmem(text.data, text.bytes < 200 ? text.bytes : 200, "\"session.update\"", 16))
+    if (!leg->wanted && memmem(text.data, text.bytes, "\"session.update\"", 16))
         answer_update(leg, text);
     else
         load_up_receive(leg, text, wire_now_ns());

@@ -5,16 +5,22 @@
 #include "common/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define ROUNDS   25
 #define ROUND_NS 4000000
 
 static double first_ns;
+static FILE *json; /* NULL: nobody wants it */
+static const char *separator = "";
 
 void micro_group(const char *title)
 {
     printf("\n%-44s %10s %9s %7s\n", title, "ns", "GB/s", "ratio");
     first_ns = 0;
+    if (json)
+        fprintf(json, "%s\n {\"group\": \"%s\"}", separator, title);
+    separator = ",";
 }
 
 static uint64_t time_runs(void (*run)(void *context), void *context, uint64_t runs)
@@ -39,15 +45,32 @@ double micro_row(const char *name, void (*run)(void *context), void *context, si
     if (first_ns == 0)
         first_ns = ns;
     printf("  %-42s %10.1f %9.2f %7.2f\n", name, ns, (double)bytes / ns, ns / first_ns);
+    if (json)
+        fprintf(json, ",\n {\"name\": \"%s\", \"ns\": %.1f, \"ratio\": %.3f}", name, ns,
+                ns / first_ns);
     return ns;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    printf("Per 20 ms frame of one call; ratio is to the first row of each group.\n");
+    if (argc == 3 && strcmp(argv[1], "--json") == 0)
+        json = fopen(argv[2], "w");
+    if (argc != 1 && !json) {
+        fprintf(stderr, "bench_micro [--json FILE]\n");
+        return 2;
+    }
+    if (json)
+        fprintf(json, "[");
+    printf("Per 20 ms frame of one call, the fastest of %d batches; ratio is to the first row of "
+           "each group.\n",
+           ROUNDS);
     micro_base64();
     micro_g711();
     micro_resample();
     micro_frame();
+    if (json) {
+        fprintf(json, "\n]\n");
+        fclose(json);
+    }
     return 0;
 }

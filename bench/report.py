@@ -1,0 +1,194 @@
+"""What a run's figures say, as tables: for the terminal, and for README.md."""
+import datetime
+import os
+import platform
+import re
+import subprocess
+
+READ_ME_BEGIN, READ_ME_END = "<!-- bench: written by ./dev bench --keep -->", "<!-- bench: end -->"
+
+
+def first_line(*command):
+    try:
+        return subprocess.run(command, text=True, capture_output=True, timeout=10).stdout.split("\n")[0].strip()
+    except OSError:
+        return ""
+
+
+def machine():
+    model = re.search(r"model name\s*:\s*(.*)", open("/proc/cpuinfo").read())
+    return {"cpu": model.group(1) if model else platform.machine(), "processors": os.cpu_count(),
+            "kernel": platform.release(), "date": datetime.datetime.now().isoformat(timespec="minutes"),
+            "load_average_before": os.getloadavg()[0], "node": first_line("node", "--version"),
+            "go": first_line("go", "version"), "commit": first_line("git", "rev-parse", "--short", "HEAD")}
+
+
+# ---- what one result means ----
+
+def carried(result):
+    return "relay" in result and not result["failed"]
+
+
+def worst_p99_us(result):
+    return max(result["up"]["p99_us"], result["down"]["p99_us"]) if "up" in result else float("inf")
+
+
+def lost_ms(result):
+    return result["up"]["lost_ms"] + result["down"]["lost_ms"]
+
+
+def stands(result, p99_us):
+    """Does the relay stand this load? Where the generator is the limit nothing more is to be learnt."""
+    return carried(result) and worst_p99_us(result) <= p99_us and lost_ms(result) == 0 and \
+        not result["generator"]["bottleneck"]
+
+
+def floor_of(results, result):
+    """The floor nearest in time of the same format, calls and kind of measurement."""
+    at = results.index(result)
+    floors = [(abs(results.index(other) - at), other) for other in results if other["relay_name"] == "floor" and
+              other["format"] == result["format"] and other["calls"] == result["calls"] and carried(other)]
+    return min(floors, key=lambda pair: pair[0])[1] if floors else None
+
+
+def ratio(results, result):
+    floor = floor_of(results, result)
+    return result["relay"]["cpu_us_per_call_second"] / floor["relay"]["cpu_us_per_call_second"] if floor else None
+
+
+def milliseconds(way):
+    return " / ".join(f"{way[key] / 1000:.2f}" for key in ("p50_us", "p99_us", "p999_us", "max_us"))
+
+
+def joined_share(result):
+    frames = result["up"]["units"]
+    return result["joined_frames"] / frames if frames else 0.0
+
+
+# ---- tables for people ----
+
+def print_table(head, rows):
+    widths = [max(len(line[i]) for line in [head] + rows) for i in range(len(head))]
+    for line in [head] + rows:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths)).rstrip())
+
+
+def cost_row(results, result):
+    if "relay" not in result:
+        return [result["label"], str(result["calls"]), "did not carry them"] + [""] * 9
+    relay, own = result["relay"], result["generator"]
+    times = ratio(results, result)
+    return [result["label"], str(result["calls"]), f"{relay['cpu_us_per_call_second']:.0f}", f"{times:.2f}" if times else "-",
+            f"{relay['calls_per_core']:.0f}", f"{relay['kib_per_call']:.0f}", f"{relay['busy_share'] * 100:.0f}%",
+            milliseconds(result["up"]), milliseconds(result["down"]),
+            f"{lost_ms(result):.0f}" + (f", {result['failed']} failed" if result["failed"] else ""),
+            f"{joined_share(result) * 100:.0f}%",
+            f"{own['busy_share'] * 100:.0f}%, {own['p99_us'] / 1000:.2f}" + (" BOTTLENECK" if own["bottleneck"] else "")]
+
+
+COST_HEAD = ["case", "calls", "us/call-s", "ratio", "calls/core", "KiB/call", "busy", "up ms p50/p99/p99.9/max",
+             "down ms p50/p99/p99.9/max", "lost ms", "joined", "generator busy, late p99 ms"]
+
+
+def show_costs(results, kind, title):
+    chosen = [result for result in results if result["kind"] == kind]
+    if chosen:
+        print(f"\n{title}")
+        print_table(COST_HEAD, [cost_row(results, result) for result in chosen])
+
+
+def show_half_load(results):
+    for result in results:
+        if result["kind"] == "half load" and "up" in result:
+            up, down = result["up"], result["down"]
+            print(f"  {result['label']}: {result['calls']} calls, core {result['relay']['busy_share'] * 100:.0f}% busy: "
+                  f"up p50 {up['p50_us']:.0f} us, p99 {up['p99_us'] / 1000:.2f} ms; "
+                  f"down p50 {down['p50_us']:.0f} us, p99 {down['p99_us'] / 1000:.2f} ms; lost {lost_ms(result):.0f} ms")
+
+
+def handshakes(result):
+    edge = result.get("edge", {})
+    name = "ringbridge_tls_handshakes_total"
+    return {kind: int(edge.get(f'{name}{{kind="{kind}"}}', 0)) for kind in ("full", "resumed")}
+
+
+def show_set_up(result):
+    setup, counts = result["setup"], handshakes(result)
+    print(f"  {setup['per_second']:.0f} calls/s of {setup['wanted_per_second']:.0f} wanted, {setup['established']} of "
+          f"{setup['begun']} came about, {setup['failed']} failed; from webhook to first frame at the AI p50 "
+          f"{setup['p50_ms']:.1f}, p99 {setup['p99_ms']:.1f} ms; handshakes {counts['full']} full, {counts['resumed']} "
+          f"resumed\n  meanwhile {result['calls']} running calls: up p99 {result['up']['p99_us'] / 1000:.2f}, down p99 "
+          f"{result['down']['p99_us'] / 1000:.2f} ms, lost {lost_ms(result):.0f} ms; edge core "
+          f"{result['relay']['busy_share'] * 100:.0f}% busy, generator core {result['generator']['busy_share'] * 100:.0f}% "
+          f"by the generator alone, its frames late by p99 {result['generator']['p99_us'] / 1000:.2f} ms")
+    if setup["per_second"] < 0.95 * setup["wanted_per_second"]:
+        print("  The rate was not reached. Generator, control and PostgreSQL share the other core: see who was full.")
+
+
+def capacities(results):
+    """label -> (calls it stood, whether more might have been possible)"""
+    found = {}
+    for result in results:
+        if result["kind"] != "sweep":
+            continue
+        stood, _ = found.get(result["label"], (0, False))
+        if stands(result, 100_000):
+            found[result["label"]] = (result["calls"], True)
+        else:
+            found[result["label"]] = (stood, "generator" in result and result["generator"]["bottleneck"])
+    return found
+
+
+def show(data):
+    results, facts = data["results"], data["machine"]
+    print(f"\n{facts['cpu']}, {facts['processors']} processors, Linux {facts['kernel']}, {facts['date']}, load average before "
+          f"{facts['load_average_before']:.2f}, {facts['minutes']} minutes")
+    show_costs(results, "cost", "Cost and delay (ratio: CPU per call-second over the floor's)")
+    if any(result["kind"] == "half load" for result in results):
+        print("\nThe edge at half load")
+        show_half_load(results)
+    for result in results:
+        if result["kind"] == "memory" and "relay" in result:
+            print(f"\nMemory: {result['calls']} calls with TLS on both legs, {result['relay']['kib_per_call']:.1f} KiB per call, "
+                  f"{result['failed']} failed")
+        if result["kind"] == "set-up" and "setup" in result:
+            print("\nCall set-up, TLS on both legs")
+            show_set_up(result)
+    show_costs(results, "sweep", "Sweep: until p99 passes 100 ms, audio is lost, or the generator is the limit")
+    for label, (calls, more) in capacities(results).items():
+        print(f"  {label} stood {'at least ' if more else ''}{calls} calls")
+    if facts["load_average_before"] > 0.5:
+        print("\nThe machine was not quiet when this began: ratios may hold, tails do not.")
+    print("\nDelays are one way, from the sender's write to the kernel's time of arrival, through relay and loopback.")
+
+
+# ---- README.md ----
+
+def markdown(data):
+    facts, results = data["machine"], data["results"]
+    lines = [f"Two cores of an {facts['cpu']} in a virtual machine, Linux {facts['kernel']}, {facts['date'][:10]}; one core for "
+             "the relay, one for the load. Times over the floor's CPU are in brackets.", "",
+             "| relay | calls | CPU µs per call-second | up p50 / p99 ms | down p50 / p99 ms | KiB per call |",
+             "|---|---|---|---|---|---|"]
+    for result in results:
+        if result["kind"] != "cost" or result["calls"] != 300:
+            continue
+        if not carried(result):
+            lines.append(f"| {result['label']} | {result['calls']} | did not carry them | | | |")
+            continue
+        up, down, times = result["up"], result["down"], ratio(results, result)
+        lines.append(f"| {result['label']} | {result['calls']} | {result['relay']['cpu_us_per_call_second']:.0f}"
+                     f"{f' ({times:.2f})' if times else ''} | {up['p50_us'] / 1000:.2f} / {up['p99_us'] / 1000:.2f} | "
+                     f"{down['p50_us'] / 1000:.2f} / {down['p99_us'] / 1000:.2f} | {result['relay']['kib_per_call']:.0f} |")
+    stood = [f"{label} {'at least ' if more else ''}{calls}" for label, (calls, more) in capacities(results).items()]
+    if stood:
+        lines += ["", f"Calls one core stood before p99 passed 100 ms: {', '.join(stood)}."]
+    return "\n".join(lines) + "\n\n" + "\n".join(
+        f"![{title}](bench/charts/{name}.svg)" for name, title in (
+            ("cpu", "CPU per call-second against calls"), ("latency", "One-way delay against calls"))) + "\n"
+
+
+def into_readme(data, path):
+    text = path.read_text()
+    begin, end = text.index(READ_ME_BEGIN) + len(READ_ME_BEGIN), text.index(READ_ME_END)
+    path.write_text(text[:begin] + "\n" + markdown(data) + text[end:])
