@@ -2,8 +2,8 @@
 format, one line per relay. Plain text, no library; colours and weights hold on light and dark ground."""
 from html import escape
 
-WIDTH, PANEL, HEIGHT = 960, 400, 400
-LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 64, 74, 360, 250
+WIDTH, HEIGHT = 960, 400
+LEFT, TOP, PLOT_WIDTH, PLOT_HEIGHT = 64, 92, 360, 234
 STYLE = """
   text { font: 13px system-ui, sans-serif; fill: #24292f }
   .title { font-size: 16px; font-weight: 600 } .small { font-size: 12px; fill: #57606a }
@@ -28,6 +28,8 @@ def series(results, audio_format, read):
         if result["format"] != audio_format or "relay" not in result or result["kind"] not in ("cost", "sweep", "half load"):
             continue
         name = result["relay_name"] + ("-tls" if result["tls"] else "")
+        if name not in dict(RELAYS):
+            continue
         lines.setdefault(name, {})[result["calls"]] = read(result)
     return {name: sorted(points.items()) for name, points in lines.items()}
 

@@ -152,7 +152,8 @@ def show(data):
             print(f"\nMemory: {result['calls']} calls with TLS on both legs, {result['relay']['kib_per_call']:.1f} KiB per call, "
                   f"{result['failed']} failed")
         if result["kind"] == "set-up" and "setup" in result:
-            print("\nCall set-up, TLS on both legs")
+            print("\nCall set-up, TLS on both legs, " + ("nothing but the edge behind the webhook (stand_in.py)" if result["stand_in"]
+                                                        else "control and PostgreSQL beside the generator on one core"))
             show_set_up(result)
     show_costs(results, "sweep", "Sweep: until p99 passes 100 ms, audio is lost, or the generator is the limit")
     for label, (calls, more) in capacities(results).items():

@@ -3,8 +3,9 @@
 write them, under the same load from the same generator, in one run on two pinned cores.
 
 One core carries the relay under test, the other everything else: the generator, control and PostgreSQL. Calls reach the
-edge on the real path: signed webhook, TwiML, prepared AI leg, signed stream; the others are dialled directly. Results are
-ratios to the floor of the same format and number of calls; absolute figures mean little on another machine.
+edge on the real path: signed webhook, TwiML, prepared AI leg, signed stream; the others are dialled directly. For memory,
+call set-up and the sweep control is a stand-in, so that the edge is what is measured. Results are ratios to the floor of the
+same format and number of calls; absolute figures mean little on another machine.
 
   ./dev bench                  all relays at 100, 300 and 500 calls in both formats, TLS, half load, memory, call set-up
   ./dev bench --sweep          also raises the calls step by step until a relay's p99 passes 100 ms or audio is lost
@@ -48,14 +49,14 @@ class Bench:
         self.system, self.seconds, self.warm = system, seconds, warm
         self.results = []
 
-    def run(self, relay, audio_format, tls, calls, kind="cost", seconds=None, extra=()):
+    def run(self, relay, audio_format, tls, calls, kind="cost", seconds=None, extra=(), stand_in=False):
         """One case: starts the relay, loads it, stops it. The result is kept; an impossible load is a result too."""
         name, seconds = name_of(relay, audio_format, tls), seconds or self.seconds
         print(f"  {kind}: {name}, {calls} calls, {seconds} s", file=sys.stderr, flush=True)
         path = self.system.directory / "report.json"
         path.unlink(missing_ok=True)
-        flags = getattr(self.system, f"start_{relay}")(audio_format, tls)
-        command = os.environ.get("BENCH_PREFIX", "").split() + [BIN / "bench_load", "--ai-port", self.system.ports["ai"], "--format", audio_format, "--calls", calls,
+        flags = getattr(self.system, f"start_{relay}")(audio_format, tls, **({"stand_in": True} if stand_in else {}))
+        command = [BIN / "bench_load", "--ai-port", self.system.ports["ai"], "--format", audio_format, "--calls", calls,
                    "--rate", CONNECT_RATE, "--seconds", seconds, "--warm", self.warm, "--cpu", OTHER_CPU, "--json", path,
                    "--label", name, *extra, *flags]
         before = self.system.edge_metrics() if relay == "edge" else {}
@@ -69,7 +70,7 @@ class Bench:
         after = self.system.edge_metrics() if relay == "edge" else {}
         self.system.stop_all()
         result = json.loads(path.read_text()) if path.exists() else {"label": name, "calls": calls, "format": audio_format}
-        result |= {"relay_name": relay, "tls": tls, "kind": kind, "load_average": os.getloadavg()[0]}
+        result |= {"relay_name": relay, "tls": tls, "kind": kind, "stand_in": stand_in, "load_average": os.getloadavg()[0]}
         if error:
             result["error"] = error[-500:]
             print(f"    {error.splitlines()[-1]}", file=sys.stderr)
@@ -104,16 +105,20 @@ class Bench:
 
     def memory(self, calls):
         """Established calls with TLS on both legs that only stand: a frame every half second."""
-        self.run("edge", "pcmu", True, calls, "memory", 3, ["--frame-ms", 500])
+        self.run("edge", "pcmu", True, calls, "memory", 3, ["--frame-ms", 500], stand_in=True)
 
     def set_up(self, rate, running, seconds):
-        self.run("edge", "pcmu", True, running, "set-up", seconds, ["--setup-rate", rate])
+        """Short calls that come about beside running ones: what the edge can, and with the real control behind it, which
+        shares its core with PostgreSQL and the generator."""
+        for stand_in in (True, False):
+            self.run("edge", "pcmu", True, running, "set-up", seconds, ["--setup-rate", rate], stand_in=stand_in)
 
     def sweep(self, step, calls_max):
         for audio_format in FORMATS:
             for relay, tls in SWEEP:
                 for calls in range(step, calls_max + 1, step):
-                    if not report.stands(self.run(relay, audio_format, tls, calls, "sweep"), SWEEP_P99_US):
+                    if not report.stands(self.run(relay, audio_format, tls, calls, "sweep",
+                                                        stand_in=relay == "edge"), SWEEP_P99_US):
                         break
 
 

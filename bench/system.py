@@ -134,13 +134,24 @@ class System:
     def ai_tls(self, tls):
         return ["--cert", self.cert, "--key", self.key] if tls else []
 
-    def start_edge(self, audio_format, tls):
-        self.prepare()
+    def start_control(self, audio_format, stand_in):
+        """The real one with PostgreSQL, or what speaks its protocol and stores nothing (stand_in.py)."""
+        path = self.directory / "control.sock"
+        path.unlink(missing_ok=True)
+        if stand_in:
+            self.environment |= {"TWILIO_AUTH_TOKEN": "bench-token"}
+            command = [sys.executable, ROOT / "bench/stand_in.py", path, audio_format]
+        else:
+            self.prepare()
+            command = [BIN / "ringbridge-control", "serve", "--socket", path]
+        control = self.start("control", str(OTHER_CPU), *command)
+        self.wait_for("control", control, path.exists)
+        return control, path
+
+    def start_edge(self, audio_format, tls, stand_in=False):
         scheme = "wss://localhost" if tls else "ws://127.0.0.1"
         self.environment["OPENAI_REALTIME_URL"] = f"{scheme}:{self.ports['ai']}/v1/realtime"
-        path = self.directory / "control.sock"
-        control = self.start("control", str(OTHER_CPU), BIN / "ringbridge-control", "serve", "--socket", path)
-        self.wait_for("control", control, path.exists)
+        control, path = self.start_control(audio_format, stand_in)
         flags = ["--listen", f"127.0.0.1:{self.ports['listen']}", "--metrics", f"127.0.0.1:{self.ports['metrics']}",
                  "--control", path, "--cores", RELAY_CPU, "--drain-seconds", "1"]
         if tls:
