@@ -14,10 +14,15 @@ void micro_group(const char *title);
  * ratio to the group's first row. Returns ns per run. */
 double micro_row(const char *name, void (*run)(void *context), void *context, size_t bytes);
 
+/* The same row for what was measured elsewhere: the fastest of several. */
+void micro_figure(const char *name, double ns);
+
 /* The groups, each in a file of its own. */
 void micro_base64(void);
 void micro_g711(void);
 void micro_resample(void);
 void micro_frame(void);
+void micro_relay(void);
+void micro_seal(void);
 
 #endif
