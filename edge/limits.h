@@ -75,6 +75,7 @@ _Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX <= RING_ANS
 #define LINK_STORE_BYTES_MAX    (256u << 20) /* events waiting for control: beyond it no new calls */
 #define LINK_REQUESTS_MAX       4096         /* HTTP requests waiting for control */
 #define LINK_REQUESTS_BYTES_MAX (64u << 20)  /* of them, not yet sent */
+#define LINK_SAY_BYTES_MAX      2048         /* what the agent may be ordered to say at once */
 #define LINK_ORDERS_KEPT_MAX    4096 /* letters of orders that wait for room in a core's inbox */
 #define LINK_AWAY_MS            2000 /* control may be gone for so long before requests give up */
 #define LINK_HELLO_MS           5000 /* what control gets to answer hello */

@@ -410,6 +410,9 @@ void calls_on_letter(struct calls *calls, const struct letter *letter)
         hang_up(calls, letter->content);
         free(letter->content);
         break;
+    case LETTER_SAY:
+        free(letter->content); /* taken by the calls that can say it */
+        break;
     default:
         never("a letter of unknown kind");
     }
@@ -427,7 +430,7 @@ void calls_drop_letter(const struct letter *letter)
     case LETTER_CONN:
         conn_parcel_free(letter->content);
         break;
-    default: /* resolved, hangup: plain memory; drain: nothing */
+    default: /* resolved, hangup, say: plain memory; drain: nothing */
         free(letter->content);
     }
 }

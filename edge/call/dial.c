@@ -112,6 +112,9 @@ enum end dial_opened(struct calls *calls, struct call *call)
         .language = plan->ai.language,
         .tools_json = plan->ai.tools_json,
         .format = call->pcm ? "audio/pcm" : "audio/pcmu",
+        .silence_ms = plan->ai.vad_silence_ms,
+        .prefix_ms = plan->ai.vad_prefix_ms,
+        .threshold_percent = plan->ai.vad_threshold_percent,
     };
     size_t bytes = 0;
     char *text = realtime_session_update(&session, &bytes);

@@ -38,6 +38,7 @@ enum link_letter {
     LETTER_ANSWER = 100, /* id: as given to link_request; content: struct link_answer */
     LETTER_PLAN,         /* content: struct plan, for its home core; the receiver owns it */
     LETTER_HANGUP,       /* content: struct link_hangup, malloc'ed; every core gets one */
+    LETTER_SAY,          /* content: struct link_say, malloc'ed; every core gets one */
     LETTER_DRAIN         /* every core */
 };
 
@@ -61,6 +62,12 @@ void link_letter_free(struct letter letter);
 struct link_hangup {
     char call[37]; /* 36 characters, no promise that they are a UUID: compare, do not parse */
     enum end reason;
+};
+
+struct link_say {
+    char call[37]; /* as above */
+    bool interruptible;
+    char text[LINK_SAY_BYTES_MAX + 1]; /* UTF-8, not empty */
 };
 
 /* Starts the thread. NULL with a reason in error. Boot thread. */

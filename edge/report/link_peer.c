@@ -162,21 +162,22 @@ static void take_ack(struct link_peer *peer, uint64_t id)
     FIGURE_SUB(&peer->figures, events_bytes, (size_t)bytes + LINK_EVENT_COST);
 }
 
-static bool tell_every_core(struct link_peer *peer, const struct link_hangup *hangup)
+/* Nobody here knows whose call it is: each core gets a copy, and one has the call or none. */
+static bool tell_every_core(struct link_peer *peer, uint32_t kind, const void *content,
+                            size_t bytes)
 {
-    struct link_hangup *copies[CORES_MAX] = {NULL};
+    void *copies[CORES_MAX] = {NULL};
     for (unsigned core = 0; core < peer->cores_count; core++) {
-        copies[core] = malloc(sizeof *hangup);
+        copies[core] = malloc(bytes);
         if (!copies[core]) {
             while (core-- > 0)
                 free(copies[core]);
             return false;
         }
-        *copies[core] = *hangup;
+        memcpy(copies[core], content, bytes);
     }
     for (unsigned core = 0; core < peer->cores_count; core++)
-        link_post_order(&peer->post, core,
-                        (struct letter){.kind = LETTER_HANGUP, .content = copies[core]});
+        link_post_order(&peer->post, core, (struct letter){.kind = kind, .content = copies[core]});
     return true;
 }
 
@@ -198,7 +199,10 @@ static bool carry_out(struct link_peer *peer, const struct link_frame *frame, ch
         return true;
     case LINK_ORDER_HANGUP:
         snprintf(error, room, "no memory");
-        return tell_every_core(peer, &order.hangup);
+        return tell_every_core(peer, LETTER_HANGUP, &order.hangup, sizeof order.hangup);
+    case LINK_ORDER_SAY:
+        snprintf(error, room, "no memory");
+        return tell_every_core(peer, LETTER_SAY, &order.say, sizeof order.say);
     case LINK_ORDER_DRAIN:
         for (unsigned core = 0; core < peer->cores_count; core++)
             link_post_order(&peer->post, core, (struct letter){.kind = LETTER_DRAIN});

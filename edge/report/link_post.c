@@ -120,6 +120,7 @@ void link_letter_free(struct letter letter)
         plan_free(letter.content);
         break;
     case LETTER_HANGUP:
+    case LETTER_SAY:
         free(letter.content);
         break;
     case LETTER_DRAIN:

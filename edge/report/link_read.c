@@ -180,6 +180,21 @@ static enum link_order read_hangup(const json_t *object, struct link_order_read 
     return LINK_ORDER_BAD;
 }
 
+static enum link_order read_say(const json_t *object, struct link_order_read *order, char *error,
+                                size_t room)
+{
+    struct span call = span_of(text(object, "call"));
+    struct span words = span_of(text(object, "text"));
+    const json_t *interruptible = json_object_get(object, "interruptible");
+    order->say.interruptible = !json_is_false(interruptible);
+    if (call.bytes == 36 && span_copy_text(call, order->say.call, sizeof order->say.call) &&
+        words.bytes > 0 && span_copy_text(words, order->say.text, sizeof order->say.text) &&
+        (!interruptible || json_is_boolean(interruptible)))
+        return LINK_ORDER_SAY;
+    snprintf(error, room, "say needs a call and a text of at most %d bytes", LINK_SAY_BYTES_MAX);
+    return LINK_ORDER_BAD;
+}
+
 enum link_order link_read_order(const struct link_frame *frame, unsigned cores,
                                 struct link_order_read *order, char *error, size_t room)
 {
@@ -190,6 +205,8 @@ enum link_order link_read_order(const struct link_frame *frame, unsigned cores,
         result = read_prepare(object, cores, order, error, room);
     else if (strcmp(kind, "hangup") == 0)
         result = read_hangup(object, order, error, room);
+    else if (strcmp(kind, "say") == 0)
+        result = read_say(object, order, error, room);
     else if (strcmp(kind, "drain") == 0)
         result = LINK_ORDER_DRAIN;
     else

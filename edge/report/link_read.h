@@ -18,11 +18,18 @@ enum link_hello link_read_hello(const struct link_frame *frame, char *why, size_
  * malformed: *answer then says status 0 and carries nothing. */
 bool link_read_answer(const struct link_frame *frame, unsigned cores, struct link_answer **answer);
 
-enum link_order { LINK_ORDER_BAD, LINK_ORDER_PREPARE, LINK_ORDER_HANGUP, LINK_ORDER_DRAIN };
+enum link_order {
+    LINK_ORDER_BAD,
+    LINK_ORDER_PREPARE,
+    LINK_ORDER_HANGUP,
+    LINK_ORDER_SAY,
+    LINK_ORDER_DRAIN
+};
 
 struct link_order_read {
     struct plan *plan;         /* prepare: the caller owns it */
     struct link_hangup hangup; /* hangup */
+    struct link_say say;       /* say */
 };
 
 /* Reads an ORDER. BAD with a reason in error[room], which is ours and safe to send back. */

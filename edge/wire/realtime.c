@@ -354,14 +354,15 @@ static json_t *transcription(const struct realtime_session *session)
                      given(session->language) ? session->language : NULL);
 }
 
-/* The server hears turns and interruptions; silence_duration_ms is always sent because its
- * documented defaults disagree. */
-static json_t *turn_detection(unsigned silence_ms)
+/* The server hears turns and, unless told to be patient, interruptions; silence_duration_ms is
+ * always sent because its documented defaults disagree. */
+static json_t *turn_detection(const struct realtime_session *session)
 {
-    return json_pack("{s:s,s:f,s:i,s:i,s:b,s:b}", "type", "server_vad", "threshold", 0.5,
-                     "prefix_padding_ms", 300, "silence_duration_ms",
-                     silence_ms ? (int)silence_ms : 500, "create_response", 1, "interrupt_response",
-                     1);
+    return json_pack("{s:s,s:f,s:i,s:i,s:b,s:b}", "type", "server_vad", "threshold",
+                     (double)session->threshold_percent / 100, "prefix_padding_ms",
+                     (int)session->prefix_ms, "silence_duration_ms",
+                     session->silence_ms ? (int)session->silence_ms : 500, "create_response", 1,
+                     "interrupt_response", !session->patient);
 }
 
 /* Without a transcription model the caller's transcripts stay off, which is the server's default.
@@ -369,7 +370,7 @@ static json_t *turn_detection(unsigned silence_ms)
 static json_t *audio_input(const struct realtime_session *session)
 {
     json_t *input = json_pack("{s:o,s:o}", "format", format(session->format), "turn_detection",
-                              turn_detection(session->silence_ms));
+                              turn_detection(session));
     if (!given(session->transcription_model) ||
         json_object_set_new(input, "transcription", transcription(session)) == 0)
         return input;
@@ -414,6 +415,15 @@ char *realtime_session_update(const struct realtime_session *session, size_t *by
         bytes);
 }
 
+char *realtime_turns_update(const struct realtime_session *session, size_t *bytes)
+{
+    return print(json_pack("{s:s,s:s,s:{s:s,s:{s:{s:o}}}}", "type", "session.update", "event_id",
+                           REALTIME_SESSION_EVENT_ID, "session", "type", "realtime", "audio",
+                           "input", "turn_detection", turn_detection(session)),
+                 bytes);
+}
+
+#define SAY_ASK      "Say exactly this: "
 #define GREETING_ASK "Greet the caller now, before they speak. Say exactly this: "
 
 char *realtime_greeting(const char *greeting, size_t *bytes)
@@ -423,5 +433,13 @@ char *realtime_greeting(const char *greeting, size_t *bytes)
                            "conversation.item.create", "event_id", REALTIME_GREETING_EVENT_ID,
                            "item", "type", "message", "role", "user", "content", "type",
                            "input_text", "text", text),
+                 bytes);
+}
+
+char *realtime_say(const char *words, size_t *bytes)
+{
+    json_t *text = json_sprintf("%s%s", SAY_ASK, words);
+    return print(json_pack("{s:s,s:s,s:{s:o}}", "type", "response.create", "event_id",
+                           REALTIME_SAY_EVENT_ID, "response", "instructions", text),
                  bytes);
 }

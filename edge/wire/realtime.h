@@ -12,6 +12,8 @@
 #include "common/fault.h"
 #include "common/span.h"
 
+#include <stdbool.h>
+
 enum realtime_kind {
     REALTIME_OTHER,              /* not known or not needed: skip */
     REALTIME_SESSION_CREATED,    /* session_id, expires_at_s */
@@ -62,12 +64,16 @@ struct realtime_session {
     const char *tools_json; /* array text, or NULL */
     const char *format;     /* "audio/pcmu" or "audio/pcm" */
     unsigned silence_ms;    /* server VAD silence_duration_ms; 0: 500 */
+    unsigned prefix_ms;     /* prefix_padding_ms */
+    unsigned threshold_percent;
+    bool patient; /* interrupt_response false: the server goes on speaking until response.cancel */
 };
 
 /* event_id of what we say: an error names it as its client_event_id. */
 #define REALTIME_SESSION_EVENT_ID  "rb-session"
 #define REALTIME_GREETING_EVENT_ID "rb-greeting"
 #define REALTIME_RESPONSE_EVENT_ID "rb-response"
+#define REALTIME_SAY_EVENT_ID      "rb-say"
 #define REALTIME_CANCEL_EVENT_ID   "rb-cancel"
 #define REALTIME_TRUNCATE_EVENT_ID "rb-truncate"
 
@@ -75,6 +81,12 @@ struct realtime_session {
  * malloc'ed text of *bytes, or NULL when memory is out, a text is not UTF-8 or tools_json is no
  * array. Without a transcription model the caller's transcripts stay off. */
 char *realtime_session_update(const struct realtime_session *session, size_t *bytes);
+
+/* session.update of nothing but turn_detection, whole: the server replaces it as one. As above. */
+char *realtime_turns_update(const struct realtime_session *session, size_t *bytes);
+
+/* response.create that has this text said, and nothing else. As realtime_greeting. */
+char *realtime_say(const char *text, size_t *bytes);
 
 /* Greeting: a malloc'ed conversation.item.create, a user's message that asks for it, to be followed
  * by realtime_response_create. NULL when memory is out or the text is not UTF-8. */

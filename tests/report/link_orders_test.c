@@ -72,6 +72,42 @@ static void carries_out_hangup_and_drain(void **state)
     }
 }
 
+static char *say(size_t bytes)
+{
+    char *json;
+    assert_true(asprintf(&json,
+                         "{\"kind\":\"say\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\","
+                         "\"text\":\"%0*d\",\"interruptible\":false}",
+                         (int)bytes, 0) > 0);
+    return json;
+}
+
+static void carries_out_say(void **state)
+{
+    struct link_scene *scene = *state;
+    for (size_t bytes = LINK_SAY_BYTES_MAX - 1; bytes <= LINK_SAY_BYTES_MAX + 1; bytes++) {
+        char *order = say(bytes);
+        assert_true(order_is_taken(scene, order) == (bytes <= LINK_SAY_BYTES_MAX));
+        free(order);
+        for (unsigned core = 0; core < LINK_SCENE_CORES && bytes <= LINK_SAY_BYTES_MAX; core++) {
+            struct letter letter = inbox_take(scene->inboxes[core]);
+            assert_int_equal(LETTER_SAY, letter.kind);
+            const struct link_say *got = letter.content;
+            assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", got->call);
+            assert_int_equal(bytes, strlen(got->text));
+            assert_false(got->interruptible);
+            link_letter_free(letter);
+        }
+    }
+    assert_true(order_is_taken(scene, "{\"kind\":\"say\",\"text\":\"Hello.\","
+                                      "\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}"));
+    for (unsigned core = 0; core < LINK_SCENE_CORES; core++) {
+        struct letter letter = inbox_take(scene->inboxes[core]);
+        assert_true(((const struct link_say *)letter.content)->interruptible);
+        link_letter_free(letter);
+    }
+}
+
 static void refuses_bad_orders(void **state)
 {
     struct link_scene *scene = *state;
@@ -90,6 +126,12 @@ static void refuses_bad_orders(void **state)
         "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}",
         "{\"kind\":\"hangup\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"reason\":"
         "\"none\"}",
+        "{\"kind\":\"say\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}",
+        "{\"kind\":\"say\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"text\":\"\"}",
+        "{\"kind\":\"say\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"text\":1}",
+        "{\"kind\":\"say\",\"call\":\"8f14e45f\",\"text\":\"Hello.\"}",
+        "{\"kind\":\"say\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"text\":\"Hello.\","
+        "\"interruptible\":1}",
         "{\"kind\":\"drain\"",
         "{\"kind\":\"drain\"}}",
         "{\"kind\":\"drain\",\"kind\":\"drain\"}",
@@ -182,6 +224,7 @@ int main(void)
                                         link_scene_begin_tight, link_scene_end),
         with(carries_out_prepare),
         with(carries_out_hangup_and_drain),
+        with(carries_out_say),
         with(refuses_bad_orders),
         with(takes_frames_byte_by_byte),
         with(skips_what_it_does_not_know),

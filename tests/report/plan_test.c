@@ -377,12 +377,85 @@ static void numbers_events_from_first_seq(void **state)
     refuses("first_seq", "9223372036854775807"); /* what is added to it must not overflow */
 }
 
+/* What an organisation may choose: absent is the default, and each range at both of its ends. */
+static void reads_how_a_call_feels(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *member;
+        int least, most;
+    } ranges[] = {
+        {"ai.interrupt_after_ms", 0, PLAN_INTERRUPT_AFTER_MS_MAX},
+        {"ai.vad_prefix_ms", 0, PLAN_VAD_PREFIX_MS_MAX},
+        {"ai.vad_silence_ms", 100, PLAN_VAD_SILENCE_MS_MAX},
+        {"ai.vad_threshold_percent", 0, 100},
+        {"ai.session_max_s", PLAN_SESSION_S_MIN, PLAN_DURATION_S_MAX},
+    };
+    static const char *const wrong[] = {"null", "true", "1.5", "\"20\"", "{}", "[20]", "1e3"};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        char value[32];
+        for (int by = -1; by <= 1; by++) {
+            snprintf(value, sizeof value, "%d", ranges[i].least + by);
+            (by < 0 ? refuses : takes)(ranges[i].member, value);
+            snprintf(value, sizeof value, "%d", ranges[i].most + by);
+            (by > 0 ? refuses : takes)(ranges[i].member, value);
+        }
+        for (size_t j = 0; j < sizeof wrong / sizeof wrong[0]; j++)
+            refuses(ranges[i].member, wrong[j]);
+    }
+    static const char *const appends[] = {"0",  "19", "21",  "39",  "41",     "59",  "61",
+                                          "80", "99", "101", "-20", "\"20\"", "null"};
+    for (size_t i = 0; i < sizeof appends / sizeof appends[0]; i++)
+        refuses("append_ms", appends[i]);
+    static const char *const truths[] = {"null", "1", "\"true\"", "[]"};
+    for (size_t i = 0; i < sizeof truths / sizeof truths[0]; i++) {
+        refuses("record", truths[i]);
+        refuses("ai.greeting_interruptible", truths[i]);
+    }
+}
+
+static void feels_as_chosen(void **state)
+{
+    (void)state;
+    char error[256];
+    struct plan *plan = read_changed(NULL, NULL, error);
+    assert_non_null(plan);
+    assert_int_equal(20, plan->append_ms);
+    assert_false(plan->record);
+    assert_true(plan->ai.greeting_interruptible);
+    assert_int_equal(0, plan->ai.interrupt_after_ms);
+    assert_int_equal(300, plan->ai.vad_prefix_ms);
+    assert_int_equal(500, plan->ai.vad_silence_ms);
+    assert_int_equal(50, plan->ai.vad_threshold_percent);
+    assert_int_equal(PLAN_SESSION_S, plan->ai.session_max_s);
+    plan_free(plan);
+    static const unsigned appends[] = {20, 40, 60, 100};
+    for (size_t i = 0; i < sizeof appends / sizeof appends[0]; i++) {
+        char value[8];
+        snprintf(value, sizeof value, "%u", appends[i]);
+        plan = read_changed("append_ms", value, error);
+        assert_non_null(plan);
+        assert_int_equal(appends[i], plan->append_ms);
+        plan_free(plan);
+    }
+    plan = read_changed("ai.greeting_interruptible", "false", error);
+    assert_non_null(plan);
+    assert_false(plan->ai.greeting_interruptible);
+    plan_free(plan);
+    plan = read_changed("ai.vad_threshold_percent", "75", error);
+    assert_non_null(plan);
+    assert_int_equal(75, plan->ai.vad_threshold_percent);
+    plan_free(plan);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_all_of_it),
         cmocka_unit_test(numbers_events_from_first_seq),
         cmocka_unit_test(refuses_a_missing_or_mistyped_member),
+        cmocka_unit_test(reads_how_a_call_feels),
+        cmocka_unit_test(feels_as_chosen),
         cmocka_unit_test(refuses_wrong_shapes),
         cmocka_unit_test(refuses_what_is_too_long),
         cmocka_unit_test(bounds_large_tools),

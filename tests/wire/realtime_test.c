@@ -333,6 +333,8 @@ static void updates_the_whole_session(void **state)
                       "\"parameters\":{\"type\":\"object\",\"properties\":{}}}]",
         .format = "audio/pcm",
         .silence_ms = 700,
+        .prefix_ms = 300,
+        .threshold_percent = 50,
     };
     (void)state;
     assert_update(
@@ -357,8 +359,11 @@ static void updates_with_the_least(void **state)
         "pcmu\""
         "},\"turn_detection\":" TURNS(
             "500") "},\"output\":{\"format\":{\"type\":\"audio/pcmu\"}}}}}";
-    struct realtime_session nothing = {.format = "audio/pcmu"};
+    struct realtime_session nothing = {
+        .format = "audio/pcmu", .prefix_ms = 300, .threshold_percent = 50};
     struct realtime_session empty = {.format = "audio/pcmu",
+                                     .prefix_ms = 300,
+                                     .threshold_percent = 50,
                                      .model = "",
                                      .instructions = "",
                                      .voice = "",
@@ -377,6 +382,43 @@ static void updates_with_the_least(void **state)
                 "\"type\":\"audio/pcmu\"},\"transcription\":{\"model\":\"whisper-1\"},"
                 "\"turn_detection\":" TURNS("500") "},\"output\":{\"format\":{\"type\":"
                                                    "\"audio/pcmu\"}}}}}");
+}
+
+/* How an organisation wants its callers heard; a bare 0 is a choice too. */
+static void updates_turns_alone(void **state)
+{
+    struct realtime_session session = {.format = "audio/pcm",
+                                       .instructions = "not here",
+                                       .silence_ms = 5000,
+                                       .prefix_ms = 2000,
+                                       .threshold_percent = 75,
+                                       .patient = true};
+    size_t bytes;
+    char *text = realtime_turns_update(&session, &bytes);
+    (void)state;
+    assert_json(span_from(text, bytes),
+                "{\"type\":\"session.update\",\"event_id\":\"rb-session\",\"session\":{\"type\":"
+                "\"realtime\",\"audio\":{\"input\":{\"turn_detection\":{\"type\":\"server_vad\","
+                "\"threshold\":0.75,\"prefix_padding_ms\":2000,\"silence_duration_ms\":5000,"
+                "\"create_response\":true,\"interrupt_response\":false}}}}}");
+    free(text);
+    session = (struct realtime_session){.format = "audio/pcmu"};
+    text = realtime_turns_update(&session, &bytes);
+    assert_non_null(strstr(text, "\"threshold\":0.0,\"prefix_padding_ms\":0,"));
+    assert_non_null(strstr(text, "\"interrupt_response\":true"));
+    free(text);
+}
+
+static void asks_for_words(void **state)
+{
+    size_t bytes;
+    char *text = realtime_say("The office \"closes\" now.", &bytes);
+    (void)state;
+    assert_json(span_from(text, bytes),
+                "{\"type\":\"response.create\",\"event_id\":\"rb-say\",\"response\":{"
+                "\"instructions\":\"Say exactly this: The office \\\"closes\\\" now.\"}}");
+    free(text);
+    assert_null(realtime_say("\xff", &bytes));
 }
 
 static void refuses_bad_configurations(void **state)
@@ -511,6 +553,8 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_event),
         cmocka_unit_test(updates_the_whole_session),
         cmocka_unit_test(updates_with_the_least),
+        cmocka_unit_test(updates_turns_alone),
+        cmocka_unit_test(asks_for_words),
         cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(survives_scarcity),
         cmocka_unit_test(greets),
