@@ -71,6 +71,10 @@
  *    "message"   {"role":"user"|"assistant","item_id","text","interrupted":bool,
  *                 "audio_ms","heard_ms"}           one finished utterance of either side
  *    "barge_in"  {"item_id","audio_end_ms","audio_ms"}
+ *    "turn"      {"number","vad_ms","ai_ms","edge_us","carrier_ms","whole_ms"}
+ *                                                  from the end of the caller's speech to the
+ *                                                  first sound of the answer, and where it went
+ *    "carrier_warning" {"code":31930|31931,"audio_ms"}  audio the carrier dropped, or would have
  *    "dtmf"      {"digit"}
  *    "tool_call" {"call_id","name","arguments"}    recorded
  *    "usage"     {"response_id","status","usage":{..as the backend sent it..}}

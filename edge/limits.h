@@ -40,10 +40,23 @@
 #define STREAM_GAP_FILL_MS_MAX   5000  /* a larger jump of timestamps is an event, not silence */
 #define CALL_EARLY_BYTES_MAX                                                                       \
     40000 /* caller audio kept until the AI is ready: 5 s, oldest dropped */
-#define CALL_READY_MS         10000 /* from dialling the AI to a configured session */
-#define CALL_ITEMS_MAX        8     /* AI items being played at once */
-#define CALL_MARKS_MAX        128   /* marks on their way */
-#define CALL_MARK_EVERY_MS    200   /* audio between two marks */
+#define CALL_STALE_BYTES_MAX                                                                       \
+    16000 /* .. and while it does not read what it has: 2 s, oldest dropped */
+#define AI_QUEUE_BYTES_MAX   24576 /* appends it has not taken, mu-law: 1.6 s; PCM: four times */
+#define CALL_JOIN_BYTES_MAX  800   /* caller audio that waits to share an append: 100 ms */
+#define CALL_JOIN_PRESSED_MS 60    /* of it in one append, when the core works too hard */
+#define CALL_JOIN_LATE_MS    40    /* it waits so long beyond its length when the carrier stops */
+#define CORE_PRESSURE_HARD   85    /* of 100: frames are joined from here on .. */
+#define CORE_PRESSURE_EASED  50    /* .. until it is below this */
+#define CALL_AHEAD_BYTES_MAX                                                                       \
+    240000 /* agent audio before the stream starts: 30 s; the response is stopped there */
+#define CALL_SAYS_MAX         4   /* texts that wait to be said, greeting included; more: dropped */
+#define CALL_GAP_TOLD_MS      100 /* a gap in the caller's audio that counts as the carrier's loss */
+#define CALL_UNPLAYED_MS_MAX  540000 /* agent audio at the carrier, who drops beyond ten minutes */
+#define CALL_READY_MS         10000  /* from dialling the AI to a configured session */
+#define CALL_ITEMS_MAX        8      /* AI items being played at once */
+#define CALL_MARKS_MAX        128    /* marks on their way */
+#define CALL_MARK_EVERY_MS    200    /* audio between two marks */
 #define CALL_TICKET_BYTES_MAX 128
 
 /* Send queues, per socket: the policy when full stands with the caller of conn_frame_begin */

@@ -1,9 +1,8 @@
 /* bridge: the story of a syllable.
  *
- *   caller -> carrier -> [media] -> fill gaps -> (early ring until the AI is ready) -> append -> AI
- *   AI -> [audio delta] -> drop if interrupted -> media + ledger + mark -> carrier -> caller
- *   AI hears speech -> clear the carrier, then truncate at what was heard, then drop what comes
- * late
+ *   caller -> carrier -> [media] -> fill gaps -> (kept until the AI is ready) -> join -> append ->
+ * AI AI -> [audio delta] -> drop if interrupted -> media + ledger + mark -> carrier -> caller AI
+ * hears speech -> clear the carrier, then truncate at what was heard, drop what comes late
  *
  * Everything named here that is not in this file is a leaf you need not open to believe. */
 #include "common/clock.h"
@@ -45,8 +44,9 @@ static enum end start_stream(struct calls *calls, struct call *call,
     wheel_set(wheel, &call->duration_timer,
               call->started_ms + (uint64_t)call->plan->duration_max_s * 1000);
     COUNT(calls->metrics, calls_started);
+    TRY(ahead_release(calls, call));
     record_started(calls, call, start);
-    return dial_greet(calls, call);
+    return speak_greeting(calls, call);
 }
 
 static enum end connected(struct calls *calls, struct call *call)
@@ -94,6 +94,7 @@ enum end bridge_carrier(struct calls *calls, struct call *call, struct span text
         return END_NONE;
     case TWILIO_STOP:
         TRY(started_only(call, &message));
+        TRY(join_flush(calls, call));
         return END_caller_hung_up;
     case TWILIO_OTHER:
         return END_NONE;
@@ -136,20 +137,23 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
     case REALTIME_AUDIO_DELTA:
         return down_audio(calls, call, &event);
     case REALTIME_AUDIO_DONE:
-        heard_sent_whole(&down->heard, event.item_id);
-        return call->carrier_state == CARRIER_STARTED ? down_mark(calls, call, true) : END_NONE;
+        return down_whole(calls, call, event.item_id);
     case REALTIME_SPEECH_STARTED:
         note_caller_item(call, event.item_id);
-        return down_interrupt(calls, call);
+        return interrupt_started(calls, call, &event);
+    case REALTIME_SPEECH_STOPPED:
+        interrupt_stopped(calls, call, &event);
+        return END_NONE;
     case REALTIME_SESSION_UPDATED:
         return dial_ready(calls, call, &event);
     case REALTIME_RESPONSE_CREATED:
-        return span_copy_text(event.response_id, down->response, sizeof down->response)
-                   ? END_NONE
-                   : call_blame_ai(call, FAULT_ai_event);
-    case REALTIME_RESPONSE_DONE:
-        down_response_done(calls, call, &event);
+        if (!span_copy_text(event.response_id, down->response, sizeof down->response))
+            return call_blame_ai(call, FAULT_ai_event);
+        if (!speak_created(call, event.response_id))
+            turn_answering(&call->turn);
         return END_NONE;
+    case REALTIME_RESPONSE_DONE:
+        return down_response_done(calls, call, &event);
     case REALTIME_AGENT_TEXT_DELTA:
     case REALTIME_AGENT_TEXT_DONE:
         heard_text(&down->heard, event.item_id, event.text, event.kind == REALTIME_AGENT_TEXT_DONE);
@@ -163,8 +167,9 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
         return END_NONE;
     case REALTIME_ERROR:
         record_ai_error(calls, call, &event);
+        speak_refused(call, &event);
         return judge_error(call, &event);
-    default: /* session.created, speech_stopped, committed, item added, failed transcripts, others
+    default: /* session.created, committed, item added, failed transcripts, others
               */
         return END_NONE;
     }

@@ -63,12 +63,6 @@ void calls_close(struct calls *calls)
     free(calls);
 }
 
-void calls_pressure(struct calls *calls, unsigned level)
-{
-    assert(level <= 100);
-    calls->pressure = level;
-}
-
 unsigned calls_count(const struct calls *calls)
 {
     return calls->live_count;
@@ -142,7 +136,10 @@ struct call *call_prepare(struct calls *calls, struct plan *plan)
     call->carrier_timer.kind = TIMER_CARRIER;
     call->ai_timer.kind = TIMER_AI;
     call->duration_timer.kind = TIMER_DURATION;
+    call->join_timer.kind = TIMER_JOIN;
     call->carrier_timer.ref = call->ai_timer.ref = call->duration_timer.ref = call_ref(call);
+    call->join_timer.ref = call_ref(call);
+    call->patient = interrupt_patiently(plan);
     heard_open(&call->down.heard);
     resample_open(&call->up.resample, RESAMPLE_8_TO_24);
     resample_open(&call->down.resample, RESAMPLE_24_TO_8);
@@ -204,7 +201,9 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
     call->state = CALL_ENDED;
     COUNT(calls->metrics, ends[reason]);
     if (!call->superseded) {
-        record_agent_texts(calls, call, true);
+        down_settle(calls, call);
+        if (call->started_ms) /* else nobody has heard a word */
+            record_agent_texts(calls, call, true);
         record_ended(calls, call);
     }
     struct conn *carrier = call_carrier(calls, call);
@@ -224,9 +223,12 @@ static void free_call(struct calls *calls, struct call *call)
     wheel_cancel(wheel, &call->carrier_timer);
     wheel_cancel(wheel, &call->ai_timer);
     wheel_cancel(wheel, &call->duration_timer);
+    wheel_cancel(wheel, &call->join_timer);
     admit_forget(calls, call);
     forget_call(calls, call);
     heard_close(&call->down.heard);
+    ahead_close(call);
+    speak_close(call);
     free(call->up.early);
     free(call->addresses);
     plan_free(call->plan);
@@ -369,6 +371,8 @@ void calls_on_timer(struct calls *calls, const struct timer *timer)
         end = carrier_due(calls, call);
     else if (timer->kind == TIMER_AI)
         end = call->ai_state == AI_READY ? END_NONE : END_ai_not_ready;
+    else if (timer->kind == TIMER_JOIN)
+        end = join_due(calls, call);
     else if (timer->kind == TIMER_DURATION)
         end = END_duration_limit;
     if (end != END_NONE)
@@ -381,6 +385,18 @@ static void hang_up(struct calls *calls, const struct link_hangup *hangup)
          call = call->next_by_conversation)
         if (call->state != CALL_ENDED && strcmp(call->plan->call, hangup->call) == 0)
             call_end(calls, call, hangup->reason);
+}
+
+static void say(struct calls *calls, const struct link_say *order)
+{
+    for (struct call *call = *bucket_of(calls, order->call); call;
+         call = call->next_by_conversation) {
+        if (call->state == CALL_ENDED || strcmp(call->plan->call, order->call) != 0)
+            continue;
+        enum end end = speak_order(calls, call, order);
+        if (end != END_NONE)
+            call_end(calls, call, end);
+    }
 }
 
 void calls_on_letter(struct calls *calls, const struct letter *letter)
@@ -411,7 +427,8 @@ void calls_on_letter(struct calls *calls, const struct letter *letter)
         free(letter->content);
         break;
     case LETTER_SAY:
-        free(letter->content); /* taken by the calls that can say it */
+        say(calls, letter->content);
+        free(letter->content);
         break;
     default:
         never("a letter of unknown kind");

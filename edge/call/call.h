@@ -19,6 +19,8 @@
 #include "common/end.h"
 #include "common/mail.h"
 #include "edge/call/heard.h"
+#include "edge/call/speech.h"
+#include "edge/call/turn.h"
 #include "edge/io/conn.h"
 #include "edge/io/resolve.h"
 #include "edge/media/pcm.h"
@@ -30,7 +32,7 @@
 enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2 };
 
 /* Timers of this layer, beside TIMER_CONN. */
-enum { TIMER_CARRIER = 2, TIMER_AI, TIMER_DURATION };
+enum { TIMER_CARRIER = 2, TIMER_AI, TIMER_DURATION, TIMER_JOIN };
 
 /* Letters between cores, beside those of link.h and resolve.h. */
 enum { LETTER_CONN = 10, LETTER_DRAIN_DEADLINE };
@@ -47,6 +49,15 @@ struct caller_item {
     int64_t began_at_ms;
 };
 
+/* Frames that will share an append. */
+struct join {
+    uint8_t codes[CALL_JOIN_BYTES_MAX];
+    size_t bytes;
+    unsigned frames;
+    bool timed; /* the timer is set */
+    uint64_t since_ms;
+};
+
 /* Caller to AI. */
 struct up {
     bool timed;                /* the carrier's clock is known */
@@ -54,8 +65,11 @@ struct up {
     uint64_t samples;          /* caller samples taken so far, silence for gaps included */
     uint64_t heard_ns;         /* monotonic time at which the last frame came */
     uint64_t sequence;         /* carrier's last sequence number */
-    uint8_t *early; /* caller audio before the AI is ready: a ring, mu-law; NULL when unused */
+    uint8_t *early; /* caller audio that cannot go yet: a ring, mu-law; NULL when unused */
     size_t early_first, early_bytes;
+    bool waiting;      /* the AI has not taken what was sent */
+    uint64_t appended; /* samples given to this session of the AI: its audio clock */
+    struct join join;
     struct resample resample;
 };
 
@@ -66,13 +80,29 @@ struct down {
     struct resample resample;
     char response[HEARD_ID_BYTES_MAX]; /* being generated; "" for none */
     char dropped[HEARD_ID_BYTES_MAX];  /* interrupted: its late deltas are dropped */
+    struct ahead *ahead;               /* what was there before start; owned, or NULL */
     bool first_audio_sent;
+};
+
+/* What the agent is asked to say by the edge: the greeting, and orders. */
+struct ask {
+    char *text; /* owned; NULL: the greeting, whose text the AI has */
+    bool firm;  /* to be heard whole */
+};
+
+struct speak {
+    struct ask asks[CALL_SAYS_MAX]; /* the first may be under way */
+    unsigned count;
+    bool greeted, asked;
+    char response[HEARD_ID_BYTES_MAX]; /* that says it; "" until it is created */
+    uint64_t firm_until;               /* position up to which nothing is cut off */
 };
 
 struct figures {
     uint64_t frames_up, frames_down, bytes_up, bytes_down;
     uint64_t early_dropped_bytes, late_dropped_bytes, slow_dropped_bytes;
-    uint64_t gap_samples, sequence_gaps, barge_ins;
+    uint64_t gap_samples, sequence_gaps, losses, barge_ins;
+    uint64_t turns, turns_us, turn_us_max;
     uint64_t dial_ms, first_audio_ms;
 };
 
@@ -91,13 +121,17 @@ struct call {
     bool pcm;            /* the AI leg speaks PCM16 24 kHz, else mu-law */
     bool superseded;     /* a later plan of the same conversation took its place */
     bool connected_seen; /* the carrier's first message */
+    bool patient;        /* the AI leaves interruptions to us */
     char stream_sid[35];
     uint64_t event_seq;                                          /* of the last event told */
     uint64_t prepared_ms, dialled_ms, started_ms, last_media_ms; /* monotonic */
     int64_t started_at_ms; /* wall; 0: the stream never started */
-    struct timer carrier_timer, ai_timer, duration_timer;
+    struct timer carrier_timer, ai_timer, duration_timer, join_timer;
     struct up up;
     struct down down;
+    struct speak speak;
+    struct speech speech;
+    struct turn turn;
     struct caller_item caller_items[CALLER_ITEMS];
     unsigned caller_items_next;
     struct figures figures;

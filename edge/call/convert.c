@@ -22,8 +22,8 @@ _Static_assert(PIECE_TEXT_BYTES / 4 * 3 <= SCRATCH_SAMPLES, "a decoded piece fit
 _Static_assert(PIECE_TEXT_BYTES / 4 * 3 / 2 <= RESAMPLE_CHUNK_SAMPLES_MAX, "and the resampler");
 _Static_assert(STREAM_PAYLOAD_BYTES_MAX <= SCRATCH_SAMPLES, "a carrier's payload fits the scratch");
 
-/* Caller audio that finds the AI's queue full is dropped: stale speech is worth less than a call
- * that goes on. */
+/* Up.c stops long before the AI's queue is full, so memory is out: this much is lost, and the call
+ * goes on. */
 static enum end drop_slow(struct calls *calls, struct call *call, size_t samples)
 {
     call->figures.slow_dropped_bytes += samples;
@@ -31,8 +31,9 @@ static enum end drop_slow(struct calls *calls, struct call *call, size_t samples
     return END_NONE;
 }
 
-static void count_up(struct calls *calls, size_t bytes)
+static void count_up(struct calls *calls, struct call *call, size_t samples, size_t bytes)
 {
+    call->up.appended += samples;
     COUNT(calls->metrics, frames_ai_out);
     COUNT_BY(calls->metrics, audio_ai_out, bytes);
 }
@@ -52,7 +53,7 @@ enum end convert_up_text(struct calls *calls, struct call *call, struct span pay
         return drop_slow(calls, call, samples);
     memcpy(realtime_append_write(out, payload.bytes), payload.data, payload.bytes);
     conn_frame_end(calls->io, ai, bytes);
-    count_up(calls, samples);
+    count_up(calls, call, samples, samples);
     return END_NONE;
 }
 
@@ -73,7 +74,7 @@ enum end convert_up(struct calls *calls, struct call *call, const uint8_t *codes
         return drop_slow(calls, call, samples);
     base64_encode(audio, realtime_append_write(out, text_bytes));
     conn_frame_end(calls->io, ai, bytes);
-    count_up(calls, audio.bytes);
+    count_up(calls, call, samples, audio.bytes);
     return END_NONE;
 }
 
@@ -112,26 +113,55 @@ static enum end pass_down(struct calls *calls, struct call *call, struct span pi
     return END_NONE;
 }
 
-static enum end narrow_down(struct calls *calls, struct call *call, struct span piece,
-                            size_t *samples)
+enum end convert_down_codes(struct calls *calls, struct call *call, const uint8_t *codes,
+                            size_t samples)
+{
+    uint8_t *payload;
+    size_t text_bytes = base64_encoded_bytes(samples);
+    struct conn *carrier = begin_media(calls, call, text_bytes, &payload);
+    if (!carrier)
+        return END_carrier_too_slow;
+    base64_encode(span_from(codes, samples), payload);
+    end_media(calls, call, carrier, text_bytes, samples);
+    return END_NONE;
+}
+
+/* One piece in the carrier's format, in calls->codes. */
+static size_t narrow(struct calls *calls, struct call *call, struct span piece)
 {
     struct down *down = &call->down;
     bool whole = base64_decode(piece, calls->codes);
     assert(whole); /* up.c and down.c have looked */
-    struct span bytes = span_from(calls->codes, (size_t)base64_decoded_bytes(piece));
-    size_t wide = pcm_take(&down->pcm, bytes, calls->wide);
-    *samples = resample_run(&down->resample, calls->wide, wide, calls->narrow);
-    if (*samples == 0)
-        return END_NONE; /* the filter keeps them for the next delta */
-    g711_ulaw_encode(calls->narrow, calls->codes, *samples);
-    uint8_t *payload;
-    size_t text_bytes = base64_encoded_bytes(*samples);
-    struct conn *carrier = begin_media(calls, call, text_bytes, &payload);
-    if (!carrier)
-        return END_carrier_too_slow;
-    base64_encode(span_from(calls->codes, *samples), payload);
-    end_media(calls, call, carrier, text_bytes, *samples);
-    return END_NONE;
+    size_t bytes = (size_t)base64_decoded_bytes(piece);
+    if (!call->pcm)
+        return bytes;
+    size_t wide = pcm_take(&down->pcm, span_from(calls->codes, bytes), calls->wide);
+    size_t samples = resample_run(&down->resample, calls->wide, wide, calls->narrow);
+    g711_ulaw_encode(calls->narrow, calls->codes, samples);
+    return samples; /* 0: the filter keeps them for the next delta */
+}
+
+static enum end narrow_down(struct calls *calls, struct call *call, struct span piece,
+                            size_t *samples)
+{
+    *samples = narrow(calls, call, piece);
+    return *samples ? convert_down_codes(calls, call, calls->codes, *samples) : END_NONE;
+}
+
+size_t convert_keep(struct calls *calls, struct call *call, struct span audio, uint8_t *codes,
+                    size_t room)
+{
+    size_t kept = 0;
+    while (audio.bytes) {
+        size_t bytes = audio.bytes < PIECE_TEXT_BYTES ? audio.bytes : PIECE_TEXT_BYTES;
+        size_t samples = narrow(calls, call, span_from(audio.data, bytes));
+        if (samples > room - kept)
+            samples = room - kept;
+        memcpy(codes + kept, calls->codes, samples);
+        kept += samples;
+        audio = span_from(audio.data + bytes, audio.bytes - bytes);
+    }
+    return kept;
 }
 
 enum end convert_down(struct calls *calls, struct call *call, struct span audio, size_t *samples)

@@ -115,6 +115,7 @@ enum end dial_opened(struct calls *calls, struct call *call)
         .silence_ms = plan->ai.vad_silence_ms,
         .prefix_ms = plan->ai.vad_prefix_ms,
         .threshold_percent = plan->ai.vad_threshold_percent,
+        .patient = call->patient,
     };
     size_t bytes = 0;
     char *text = realtime_session_update(&session, &bytes);
@@ -135,19 +136,5 @@ enum end dial_ready(struct calls *calls, struct call *call, const struct realtim
     wheel_cancel(io_wheel(calls->io), &call->ai_timer);
     record_ready(calls, call, event->session_id);
     TRY(up_flush_early(calls, call));
-    return dial_greet(calls, call);
-}
-
-enum end dial_greet(struct calls *calls, struct call *call)
-{
-    const char *greeting = call->plan->ai.greeting;
-    if (call->ai_state != AI_READY || call->carrier_state != CARRIER_STARTED || !greeting[0])
-        return END_NONE;
-    size_t bytes = 0;
-    char *text = realtime_greeting(greeting, &bytes);
-    struct conn *ai = call_ai(calls, call);
-    bool sent = text && conn_send_text(calls->io, ai, span_from(text, bytes)) &&
-                conn_send_text(calls->io, ai, realtime_response_create);
-    free(text);
-    return sent ? END_NONE : END_internal;
+    return speak_greeting(calls, call);
 }

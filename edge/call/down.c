@@ -1,5 +1,5 @@
 /* down: AI to caller. Each delta becomes media, is entered in the ledger and followed by a mark;
- * when the caller interrupts, the carrier falls silent first, then the AI learns what was heard. */
+ * what comes back of the marks says what the caller has heard, and how long he waited for it. */
 #include "common/base64.h"
 #include "common/clock.h"
 #include "common/panic.h"
@@ -27,88 +27,110 @@ enum end down_mark(struct calls *calls, struct call *call, bool at_end)
     return END_NONE;
 }
 
+/* What follows does not continue what was sent so far. */
+void down_break(struct call *call)
+{
+    resample_open(&call->down.resample, RESAMPLE_24_TO_8);
+    pcm_open(&call->down.pcm);
+}
+
+enum end down_sent(struct calls *calls, struct call *call, struct span item_id,
+                   uint32_t content_index, size_t samples)
+{
+    struct down *down = &call->down;
+    if (!heard_sent(&down->heard, item_id, content_index, samples, up_clock(calls, call),
+                    clock_wall_ms()))
+        return call_blame_ai(call, FAULT_ai_event);
+    call->figures.bytes_down += samples;
+    if (!down->first_audio_sent) {
+        down->first_audio_sent = true;
+        call->figures.first_audio_ms = io_now_ms(calls->io) - call->started_ms;
+        histogram_add(&calls->metrics->first_audio, call->figures.first_audio_ms * 1000);
+    }
+    return down_mark(calls, call, false);
+}
+
+static enum end drop_late(struct calls *calls, struct call *call, size_t bytes)
+{
+    call->figures.late_dropped_bytes += bytes;
+    COUNT_BY(calls->metrics, audio_dropped_late, bytes);
+    return END_NONE;
+}
+
+/* The carrier throws away what comes when ten minutes wait to be played (31931). Long before, the
+ * agent is stopped: nobody listens to a monologue of that length. */
+static enum end watch_unplayed(struct calls *calls, struct call *call,
+                               const struct realtime_event *delta)
+{
+    struct heard *heard = &call->down.heard;
+    uint64_t unplayed = heard->sent - heard_playhead(heard, up_clock(calls, call));
+    if (unplayed <= (uint64_t)CALL_UNPLAYED_MS_MAX * HEARD_SAMPLES_PER_MS)
+        return END_NONE;
+    COUNT(calls->metrics, carrier_31931);
+    record_carrier_warning(calls, call, 31931, unplayed / HEARD_SAMPLES_PER_MS);
+    heard_sent_whole(heard, delta->item_id);
+    return interrupt_excess(calls, call, delta, heard_samples(heard, delta->item_id));
+}
+
 enum end down_audio(struct calls *calls, struct call *call, const struct realtime_event *delta)
 {
     struct down *down = &call->down;
     ptrdiff_t decoded = base64_decoded_bytes(delta->audio);
     if (decoded < 0 || !base64_valid(delta->audio))
         return call_blame_ai(call, FAULT_base64_invalid);
-    if (call->carrier_state != CARRIER_STARTED || span_is(delta->response_id, down->dropped)) {
-        call->figures.late_dropped_bytes += (uint64_t)decoded;
-        COUNT_BY(calls->metrics, audio_dropped_late, decoded);
-        return END_NONE;
-    }
-    size_t samples = 0;
-    TRY(convert_down(calls, call, delta->audio, &samples));
-    if (!heard_sent(&down->heard, delta->item_id, delta->content_index, samples,
-                    up_clock(calls, call), clock_wall_ms()))
-        return call_blame_ai(call, FAULT_ai_event);
-    call->figures.frames_down++;
-    call->figures.bytes_down += samples;
     COUNT(calls->metrics, frames_ai_in);
     COUNT_BY(calls->metrics, audio_ai_in, decoded);
-    if (!down->first_audio_sent) {
-        down->first_audio_sent = true;
-        call->figures.first_audio_ms = io_now_ms(calls->io) - call->started_ms;
-        histogram_add(&calls->metrics->first_audio, call->figures.first_audio_ms * 1000);
-    }
-    histogram_add(&calls->metrics->relay_down,
-                  (clock_monotonic_ns() - io_now_ns(calls->io)) / 1000);
-    return down_mark(calls, call, false);
+    call->figures.frames_down++;
+    if (span_is(delta->response_id, down->dropped))
+        return drop_late(calls, call, (size_t)decoded);
+    if (call->carrier_state != CARRIER_STARTED)
+        return ahead_keep(calls, call, delta);
+    size_t samples = 0;
+    uint64_t position = down->heard.sent;
+    TRY(convert_down(calls, call, delta->audio, &samples));
+    TRY(down_sent(calls, call, delta->item_id, delta->content_index, samples));
+    uint64_t now_ns = clock_monotonic_ns();
+    if (span_is(delta->response_id, down->response))
+        turn_sent(&call->turn, io_now_ns(calls->io), now_ns, position);
+    if (speak_is_firm(call, delta->response_id))
+        call->speak.firm_until = down->heard.sent;
+    histogram_add(&calls->metrics->relay_down, (now_ns - io_now_ns(calls->io)) / 1000);
+    return watch_unplayed(calls, call, delta);
 }
 
-/* ---- the caller interrupts ---- */
-
-static enum end send_clear(struct calls *calls, struct call *call)
+enum end down_whole(struct calls *calls, struct call *call, struct span item_id)
 {
-    struct span sid = span_of(call->stream_sid);
-    struct conn *carrier = call_carrier(calls, call);
-    size_t bytes = twilio_clear_bytes(sid);
-    uint8_t *out = conn_frame_begin(calls->io, carrier, bytes);
-    if (!out)
-        return END_carrier_too_slow;
-    twilio_clear_write(out, sid);
-    conn_frame_end(calls->io, carrier, bytes);
-    return END_NONE;
-}
-
-static enum end send_truncate(struct calls *calls, struct call *call, const struct heard_item *item)
-{
-    uint8_t text[REALTIME_TRUNCATE_BYTES_MAX + HEARD_ID_BYTES_MAX];
-    size_t bytes = realtime_truncate_write(text, span_of(item->id), item->content_index,
-                                           item->heard / HEARD_SAMPLES_PER_MS);
-    assert(bytes <= sizeof text);
-    return conn_send_text(calls->io, call_ai(calls, call), span_from(text, bytes))
-               ? END_NONE
-               : END_ai_too_slow;
-}
-
-/* First the carrier falls silent, then the AI learns what was heard. The server cancels its
- * response itself (interrupt_response); what it had sent before is dropped here until its
- * response.done. */
-enum end down_interrupt(struct calls *calls, struct call *call)
-{
-    struct down *down = &call->down;
-    uint64_t now = up_clock(calls, call);
-    bool playing = heard_playing(&down->heard, now);
-    if (call->carrier_state != CARRIER_STARTED || (!playing && !down->response[0]))
+    if (call->carrier_state != CARRIER_STARTED) {
+        ahead_whole(call, item_id);
         return END_NONE;
-    memcpy(down->dropped, down->response, sizeof down->dropped);
-    struct heard_item *cut[CALL_ITEMS_MAX];
-    unsigned count = heard_interrupt(&down->heard, now, cut);
-    if (count == 0)
-        return END_NONE;
-    TRY(send_clear(calls, call));
-    call->figures.barge_ins++;
-    COUNT(calls->metrics, barge_ins);
-    for (unsigned i = 0; i < count; i++) {
-        TRY(send_truncate(calls, call, cut[i]));
-        record_barge_in(calls, call, cut[i]);
     }
-    resample_open(&down->resample, RESAMPLE_24_TO_8); /* what follows does not continue it */
-    pcm_open(&down->pcm);
-    record_agent_texts(calls, call, false);
-    return END_NONE;
+    heard_sent_whole(&call->down.heard, item_id);
+    return down_mark(calls, call, true);
+}
+
+/* ---- what the caller has heard ---- */
+
+static void settle_turn(struct calls *calls, struct call *call, uint64_t heard_position)
+{
+    struct turn_parts parts;
+    if (!turn_played(&call->turn, io_now_ns(calls->io), heard_position, HEARD_SAMPLE_NS, &parts))
+        return;
+    struct metrics *metrics = calls->metrics;
+    histogram_add(&metrics->turn_vad, parts.vad_us);
+    histogram_add(&metrics->turn_ai, parts.ai_us);
+    histogram_add(&metrics->turn_edge, parts.edge_us);
+    histogram_add(&metrics->turn_carrier, parts.carrier_us);
+    histogram_add(&metrics->turn_whole, parts.whole_us);
+    call->figures.turns++;
+    call->figures.turns_us += parts.whole_us;
+    if (parts.whole_us > call->figures.turn_us_max)
+        call->figures.turn_us_max = parts.whole_us;
+    record_turn(calls, call, &parts);
+}
+
+void down_settle(struct calls *calls, struct call *call)
+{
+    settle_turn(calls, call, heard_playhead(&call->down.heard, up_clock(calls, call)));
 }
 
 /* Mark names are numbers of ours; any other name was not sent by us and means nothing. */
@@ -122,11 +144,14 @@ void down_mark_echo(struct calls *calls, struct call *call, struct span name)
             return;
         number = number * 10 + (uint32_t)(name.data[i] - '0');
     }
-    if (heard_echo(&call->down.heard, number, up_clock(calls, call)))
-        record_agent_texts(calls, call, false);
+    if (!heard_echo(&call->down.heard, number, up_clock(calls, call)))
+        return;
+    settle_turn(calls, call, call->down.heard.anchor);
+    record_agent_texts(calls, call, false);
 }
 
-void down_response_done(struct calls *calls, struct call *call, const struct realtime_event *done)
+enum end down_response_done(struct calls *calls, struct call *call,
+                            const struct realtime_event *done)
 {
     struct down *down = &call->down;
     if (span_is(done->response_id, down->response))
@@ -134,4 +159,5 @@ void down_response_done(struct calls *calls, struct call *call, const struct rea
     if (span_is(done->response_id, down->dropped))
         down->dropped[0] = '\0';
     record_usage(calls, call, done);
+    return speak_done(calls, call, done->response_id);
 }

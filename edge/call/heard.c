@@ -104,6 +104,12 @@ void heard_sent_whole(struct heard *heard, struct span item_id)
         item->sent_whole = true;
 }
 
+uint64_t heard_samples(struct heard *heard, struct span item_id)
+{
+    const struct heard_item *item = find(heard, item_id);
+    return item ? item->samples : 0;
+}
+
 static bool grow_text(struct heard_item *item, size_t bytes)
 {
     if (item->text && bytes <= item->text_room)

@@ -23,6 +23,7 @@
 #define HEARD_ID_BYTES_MAX   80
 #define HEARD_TEXT_BYTES_MAX 32768
 #define HEARD_SAMPLES_PER_MS 8
+#define HEARD_SAMPLE_NS      (1000000 / HEARD_SAMPLES_PER_MS)
 
 struct heard_item {
     char id[HEARD_ID_BYTES_MAX];
@@ -62,6 +63,9 @@ bool heard_sent(struct heard *heard, struct span item_id, uint32_t content_index
 
 /* The AI has sent all audio of this item. Unknown ids are ignored. */
 void heard_sent_whole(struct heard *heard, struct span item_id);
+
+/* Samples sent of this item; 0 when it is not known. */
+uint64_t heard_samples(struct heard *heard, struct span item_id);
 
 /* Adds a piece of transcript (raw JSON string content), or with whole set replaces it by the final
  * one. An item without audio yet is fine. Text beyond HEARD_TEXT_BYTES_MAX is cut at a whole piece.

@@ -26,6 +26,7 @@ struct calls {
     uint32_t *ended_slots; /* to be freed at the turn's end */
     bool draining;
     unsigned pressure; /* 0 to 100: how hard the core works in this turn */
+    bool joining;      /* it works so hard that frames share appends */
     struct call *by_ticket[TICKET_BUCKETS];
     struct call *by_conversation[CONVERSATION_BUCKETS];
     struct used_ticket used[TICKET_BUCKETS][USED_WAYS];
@@ -54,8 +55,6 @@ enum end dial_opened(struct calls *calls, struct call *call);
 enum end dial_ready(struct calls *calls, struct call *call, const struct realtime_event *event);
 /* The AI's connection ended before its session was ready: next address, or the call ends. */
 enum end dial_over(struct calls *calls, struct call *call, const struct message *message);
-/* The agent speaks first, once both legs are there. */
-enum end dial_greet(struct calls *calls, struct call *call);
 
 /* bridge.c: the story of a syllable: whose message means what. */
 enum end bridge_carrier(struct calls *calls, struct call *call, struct span text);
@@ -69,18 +68,79 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
 void up_sequence(struct calls *calls, struct call *call, uint64_t sequence);
 /* The AI became ready: caller audio kept so far goes to it. */
 enum end up_flush_early(struct calls *calls, struct call *call);
+/* May audio go to the AI now? Else it is kept, at most CALL_STALE_BYTES_MAX at a time. */
+bool up_open(const struct call *call);
+enum end up_keep(struct calls *calls, struct call *call, const uint8_t *codes, size_t bytes);
 /* Carrier's clock now, in samples. */
 uint64_t up_clock(const struct calls *calls, const struct call *call);
+/* Where a moment of the AI's audio clock (up.appended) lies on the carrier's. False: unknown. */
+bool up_moment(const struct call *call, uint64_t audio_ms, uint64_t *position);
+
+/* join.c: several frames in one append. */
+/* A frame of the caller, base64 that up.c has judged, of so many samples. */
+enum end join_frame(struct calls *calls, struct call *call, struct span payload, size_t samples);
+/* What is held goes now: before all that has its place after it. */
+enum end join_flush(struct calls *calls, struct call *call);
+/* TIMER_JOIN. */
+enum end join_due(struct calls *calls, struct call *call);
 
 /* down.c: AI to caller. */
 enum end down_audio(struct calls *calls, struct call *call, const struct realtime_event *delta);
+/* The AI has no more audio for this item. */
+enum end down_whole(struct calls *calls, struct call *call, struct span item_id);
+/* So many samples were sent: ledger, figures, perhaps a mark. */
+enum end down_sent(struct calls *calls, struct call *call, struct span item_id,
+                   uint32_t content_index, size_t samples);
 /* A mark, if one is due. */
 enum end down_mark(struct calls *calls, struct call *call, bool at_end);
 /* Mark names are numbers of ours; any other name was not sent by us and means nothing. */
 void down_mark_echo(struct calls *calls, struct call *call, struct span name);
-/* The caller speaks: what is being played is cut off. */
-enum end down_interrupt(struct calls *calls, struct call *call);
-void down_response_done(struct calls *calls, struct call *call, const struct realtime_event *done);
+/* What follows does not continue what was sent so far. */
+void down_break(struct call *call);
+enum end down_response_done(struct calls *calls, struct call *call,
+                            const struct realtime_event *done);
+/* A turn whose answer is being heard by now, as the ledger counts, is told. */
+void down_settle(struct calls *calls, struct call *call);
+
+/* ahead.c: agent audio before start. */
+enum end ahead_keep(struct calls *calls, struct call *call, const struct realtime_event *delta);
+void ahead_whole(struct call *call, struct span item_id);
+/* start has come: it all leaves. */
+enum end ahead_release(struct calls *calls, struct call *call);
+void ahead_close(struct call *call);
+
+/* speak.c: greeting and orders. */
+/* The AI became ready, or the stream started: what can be asked for is. */
+enum end speak_greeting(struct calls *calls, struct call *call);
+enum end speak_order(struct calls *calls, struct call *call, const struct link_say *say);
+/* Asks for the next, when nothing stands against it. */
+enum end speak_next(struct calls *calls, struct call *call);
+/* True when this response is what was asked for. */
+bool speak_created(struct call *call, struct span response_id);
+void speak_refused(struct call *call, const struct realtime_event *error);
+enum end speak_done(struct calls *calls, struct call *call, struct span response_id);
+/* The AI's session is gone: what was asked for and not begun will be asked again. */
+void speak_lost(struct call *call);
+/* Is this response one to be heard whole? */
+bool speak_is_firm(const struct call *call, struct span response_id);
+/* Is the agent saying something that nobody interrupts, or about to? */
+bool speak_firmly(const struct calls *calls, const struct call *call);
+void speak_close(struct call *call);
+
+/* interrupt.c: the caller speaks while the agent does. */
+/* Must the session leave interruptions to us from its beginning? */
+bool interrupt_patiently(const struct plan *plan);
+/* Must it from now on? */
+enum end interrupt_never(struct calls *calls, struct call *call);
+enum end interrupt_started(struct calls *calls, struct call *call,
+                           const struct realtime_event *event);
+/* Caller audio while call->speech is open. */
+enum end interrupt_hear(struct calls *calls, struct call *call, struct span payload,
+                        size_t samples);
+void interrupt_stopped(struct calls *calls, struct call *call, const struct realtime_event *event);
+/* A response runs beyond a bound of ours: it ends with the first so many samples of this item. */
+enum end interrupt_excess(struct calls *calls, struct call *call,
+                          const struct realtime_event *delta, uint64_t samples);
 
 /* convert.c: audio between the legs' formats, straight into send buffers. */
 enum end convert_up(struct calls *calls, struct call *call, const uint8_t *codes, size_t samples);
@@ -88,6 +148,13 @@ enum end convert_up_text(struct calls *calls, struct call *call, struct span pay
                          size_t samples);
 /* Sends a delta to the carrier; *samples says how much. */
 enum end convert_down(struct calls *calls, struct call *call, struct span audio, size_t *samples);
+/* One media message of what the carrier takes as it is. */
+enum end convert_down_codes(struct calls *calls, struct call *call, const uint8_t *codes,
+                            size_t samples);
+/* A delta in the carrier's format, into memory; returns how many, at most room: the rest is lost.
+ */
+size_t convert_keep(struct calls *calls, struct call *call, struct span audio, uint8_t *codes,
+                    size_t room);
 
 /* admit.c: requests at the door. */
 void admit_request(struct calls *calls, struct conn *conn, const struct message *message);
@@ -104,6 +171,10 @@ void record_ready(struct calls *calls, struct call *call, struct span session_id
 void record_caller_text(struct calls *calls, struct call *call, const struct realtime_event *event);
 void record_agent_texts(struct calls *calls, struct call *call, bool finish);
 void record_barge_in(struct calls *calls, struct call *call, const struct heard_item *item);
+void record_turn(struct calls *calls, struct call *call, const struct turn_parts *parts);
+/* Twilio's number for what went wrong, and how much audio it is about. */
+void record_carrier_warning(struct calls *calls, struct call *call, unsigned code,
+                            uint64_t audio_ms);
 void record_dtmf(struct calls *calls, struct call *call, char digit);
 void record_tool_call(struct calls *calls, struct call *call, const struct realtime_event *event);
 void record_usage(struct calls *calls, struct call *call, const struct realtime_event *event);

@@ -164,6 +164,25 @@ void record_barge_in(struct calls *calls, struct call *call, const struct heard_
     finish(calls, &note);
 }
 
+void record_turn(struct calls *calls, struct call *call, const struct turn_parts *parts)
+{
+    struct note note = begin(call, "turn");
+    put_format(&note,
+               ",\"number\":%" PRIu64 ",\"vad_ms\":%" PRIu64 ",\"ai_ms\":%" PRIu64
+               ",\"edge_us\":%" PRIu64 ",\"carrier_ms\":%" PRIu64 ",\"whole_ms\":%" PRIu64,
+               call->figures.turns, parts->vad_us / 1000, parts->ai_us / 1000, parts->edge_us,
+               parts->carrier_us / 1000, parts->whole_us / 1000);
+    finish(calls, &note);
+}
+
+void record_carrier_warning(struct calls *calls, struct call *call, unsigned code,
+                            uint64_t audio_ms)
+{
+    struct note note = begin(call, "carrier_warning");
+    put_format(&note, ",\"code\":%u,\"audio_ms\":%" PRIu64, code, audio_ms);
+    finish(calls, &note);
+}
+
 void record_dtmf(struct calls *calls, struct call *call, char digit)
 {
     struct note note = begin(call, "dtmf");
@@ -209,9 +228,14 @@ static void put_figures(struct note *note, const struct figures *figures)
     put_format(note,
                ",\"early_dropped_bytes\":%" PRIu64 ",\"late_dropped_bytes\":%" PRIu64
                ",\"slow_dropped_bytes\":%" PRIu64 ",\"gap_samples\":%" PRIu64
-               ",\"sequence_gaps\":%" PRIu64 "}",
+               ",\"sequence_gaps\":%" PRIu64 ",\"losses\":%" PRIu64,
                figures->early_dropped_bytes, figures->late_dropped_bytes,
-               figures->slow_dropped_bytes, figures->gap_samples, figures->sequence_gaps);
+               figures->slow_dropped_bytes, figures->gap_samples, figures->sequence_gaps,
+               figures->losses);
+    put_format(note,
+               ",\"turns\":%" PRIu64 ",\"turn_mean_ms\":%" PRIu64 ",\"turn_max_ms\":%" PRIu64 "}",
+               figures->turns, figures->turns ? figures->turns_us / figures->turns / 1000 : 0,
+               figures->turn_us_max / 1000);
 }
 
 static uint64_t duration_ms(const struct calls *calls, const struct call *call)

@@ -1,5 +1,7 @@
 /* up: caller to AI. The carrier's timestamps are the clock: gaps become silence, so that every
- * sample the AI has heard has one place on it. Audio before the AI is ready is kept, bounded. */
+ * sample the AI has heard has one place on it. Audio that cannot go to the AI yet is kept, bounded:
+ * before it is ready, and while it reads too slowly; the oldest goes first, so that what an AI
+ * hears late is never later than AI_QUEUE_BYTES_MAX and CALL_STALE_BYTES_MAX make it. */
 #include "common/base64.h"
 #include "common/clock.h"
 #include "common/panic.h"
@@ -8,7 +10,8 @@
 
 #include <stdlib.h>
 
-#define GAP_MS_MIN 10 /* half a frame: less is the carrier's rounding */
+#define GAP_MS_MIN    10 /* half a frame: less is the carrier's rounding */
+#define LATENCY_EVERY 8  /* frames: a look at the clock costs as much as a small frame */
 
 /* ---- time ---- */
 
@@ -26,23 +29,55 @@ uint64_t up_clock(const struct calls *calls, const struct call *call)
 
 /* ---- audio ---- */
 
-/* Until the AI is ready the caller's last CALL_EARLY_BYTES_MAX are kept; the oldest go first. */
-static enum end keep_early(struct calls *calls, struct call *call, const uint8_t *codes,
-                           size_t bytes)
+/* Where a moment of the AI's audio clock lies on the carrier's: the AI has been given everything up
+ * to what is still held here. */
+bool up_moment(const struct call *call, uint64_t audio_ms, uint64_t *position)
+{
+    const struct up *up = &call->up;
+    uint64_t samples = audio_ms * HEARD_SAMPLES_PER_MS;
+    uint64_t given_until = up->samples - up->join.bytes - up->early_bytes;
+    if (audio_ms == 0 || audio_ms > UINT32_MAX || samples > up->appended ||
+        up->appended - samples > given_until)
+        return false;
+    *position = given_until - (up->appended - samples);
+    return true;
+}
+
+bool up_open(const struct call *call)
+{
+    return call->ai_state == AI_READY && !call->up.waiting;
+}
+
+/* Drops of the oldest are counted by what they waited for. */
+static void drop_oldest(struct calls *calls, struct call *call, size_t bytes)
 {
     struct up *up = &call->up;
+    assert(bytes <= up->early_bytes);
+    up->early_first = (up->early_first + bytes) % CALL_EARLY_BYTES_MAX;
+    up->early_bytes -= bytes;
+    if (call->ai_state == AI_READY) {
+        call->figures.slow_dropped_bytes += bytes;
+        COUNT_BY(calls->metrics, audio_dropped_slow, bytes);
+    } else {
+        call->figures.early_dropped_bytes += bytes;
+        COUNT_BY(calls->metrics, audio_dropped_early, bytes);
+    }
+}
+
+enum end up_keep(struct calls *calls, struct call *call, const uint8_t *codes, size_t bytes)
+{
+    struct up *up = &call->up;
+    size_t most = call->ai_state == AI_READY ? CALL_STALE_BYTES_MAX : CALL_EARLY_BYTES_MAX;
+    assert(bytes <= CALL_STALE_BYTES_MAX);
     if (!up->early && !(up->early = malloc(CALL_EARLY_BYTES_MAX)))
         return END_no_capacity;
-    for (size_t i = 0; i < bytes; i++) {
-        up->early[(up->early_first + up->early_bytes) % CALL_EARLY_BYTES_MAX] = codes[i];
-        if (up->early_bytes < CALL_EARLY_BYTES_MAX) {
-            up->early_bytes++;
-            continue;
-        }
-        up->early_first = (up->early_first + 1) % CALL_EARLY_BYTES_MAX;
-        call->figures.early_dropped_bytes++;
-        COUNT(calls->metrics, audio_dropped_early);
-    }
+    if (up->early_bytes + bytes > most)
+        drop_oldest(calls, call, up->early_bytes + bytes - most);
+    size_t at = (up->early_first + up->early_bytes) % CALL_EARLY_BYTES_MAX;
+    size_t run = CALL_EARLY_BYTES_MAX - at < bytes ? CALL_EARLY_BYTES_MAX - at : bytes;
+    memcpy(up->early + at, codes, run);
+    memcpy(up->early, codes + run, bytes - run);
+    up->early_bytes += bytes;
     return END_NONE;
 }
 
@@ -63,20 +98,49 @@ enum end up_flush_early(struct calls *calls, struct call *call)
     return END_NONE;
 }
 
+/* An AI that does not read is not given more: what it has not taken is late already. When it has
+ * taken most of that, it gets the caller's last seconds and goes on from there. */
+static enum end look_at_queue(struct calls *calls, struct call *call)
+{
+    struct up *up = &call->up;
+    const struct conn *ai = call_ai(calls, call);
+    size_t queued = ai ? conn_queued_bytes(ai) : 0;
+    size_t most = AI_QUEUE_BYTES_MAX * (call->pcm ? 4 : 1);
+    if (!up->waiting && queued > most) {
+        TRY(join_flush(calls, call));
+        up->waiting = true;
+        COUNT(calls->metrics, ai_slow);
+    } else if (up->waiting && queued <= most / 4) {
+        TRY(join_flush(calls, call)); /* to the end of what is kept */
+        up->waiting = false;
+        TRY(up_flush_early(calls, call));
+    }
+    return END_NONE;
+}
+
 static enum end pass_silence(struct calls *calls, struct call *call, size_t samples)
 {
     static const uint8_t silence[STREAM_PAYLOAD_BYTES_MAX] = {[0 ... STREAM_PAYLOAD_BYTES_MAX - 1] =
                                                                   G711_ULAW_SILENCE};
     call->figures.gap_samples += samples;
     COUNT_BY(calls->metrics, gap_filled_samples, samples);
+    TRY(join_flush(calls, call));
     while (samples) {
         size_t part = samples < sizeof silence ? samples : sizeof silence;
-        TRY(call->ai_state == AI_READY ? convert_up(calls, call, silence, part)
-                                       : keep_early(calls, call, silence, part));
+        TRY(up_open(call) ? convert_up(calls, call, silence, part)
+                          : up_keep(calls, call, silence, part));
         call->up.samples += part;
         samples -= part;
     }
     return END_NONE;
+}
+
+/* The carrier drops audio that we do not read fast enough (31930); it shows as a gap. */
+static void note_loss(struct calls *calls, struct call *call, uint64_t lost_ms)
+{
+    if (call->figures.losses++ == 0)
+        record_carrier_warning(calls, call, 31930, lost_ms);
+    COUNT(calls->metrics, carrier_31930);
 }
 
 /* Samples taken so far are the clock: what the carrier's timestamp runs ahead of them is a gap,
@@ -98,6 +162,8 @@ static enum end keep_time(struct calls *calls, struct call *call, uint64_t times
     }
     if (ahead_ms < GAP_MS_MIN)
         return END_NONE;
+    if (ahead_ms >= CALL_GAP_TOLD_MS)
+        note_loss(calls, call, (uint64_t)ahead_ms);
     return pass_silence(calls, call, (size_t)ahead_ms * HEARD_SAMPLES_PER_MS);
 }
 
@@ -116,14 +182,21 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
     call->figures.bytes_up += samples;
     COUNT(calls->metrics, frames_carrier_in);
     COUNT_BY(calls->metrics, audio_carrier_in, samples);
-    if (call->ai_state == AI_READY) {
-        TRY(convert_up_text(calls, call, media->payload, samples));
+    if (call->ai_state == AI_READY)
+        TRY(look_at_queue(calls, call));
+    if (call->speech.open)
+        TRY(interrupt_hear(calls, call, media->payload, samples));
+    if (up_open(call)) {
+        TRY(join_frame(calls, call, media->payload, samples));
     } else {
+        TRY(join_flush(calls, call));
         base64_decode(media->payload, calls->codes);
-        TRY(keep_early(calls, call, calls->codes, samples));
+        TRY(up_keep(calls, call, calls->codes, samples));
     }
     call->up.samples += samples;
-    histogram_add(&calls->metrics->relay_up, (clock_monotonic_ns() - io_now_ns(calls->io)) / 1000);
+    if (call->figures.frames_up % LATENCY_EVERY == 0)
+        histogram_add(&calls->metrics->relay_up,
+                      (clock_monotonic_ns() - io_now_ns(calls->io)) / 1000);
     return END_NONE;
 }
 
