@@ -155,10 +155,10 @@ void ring_submit(struct ring *ring)
     check_overflow(ring);
 }
 
-void ring_wait(struct ring *ring, uint64_t wait_ns)
+void ring_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us)
 {
     assert(ring->buffers_out == 0);
-    ring_kernel_wait(ring, wait_ns);
+    ring_kernel_wait(ring, wait_ns, gather_us);
     check_overflow(ring);
 }
 
