@@ -20,7 +20,8 @@
  * type      from     id                json                                    raw
  * HELLO     both     version           {"role":"edge"|"control","name":..,     -
  *                                       "run":uuid of this process' life,
- *                                       "cores":N (edge), "error":.. (refusal)}
+ *                                       "cores":N (edge), "error":.. (refusal),
+ *                                       "calls_max":N, "stream_url":wss base or "" (edge)}
  * REQUEST   edge     edge's number     {"kind":"http"|"admit"|"metrics", ..,   http: body
  *                                       "deadline_ms": time left}
  * RESPONSE  control  the request's     {"status":int, "headers":{..}, ..}      http: body
@@ -63,6 +64,8 @@
  * ORDER "record": {"kind":"record","call":uuid,"pause":bool}   pause or resume the recording
  * ORDER "say":    {"kind":"say","call":uuid,"text":"..","interruptible":bool}  the agent says this
  * ORDER "drain":  {"kind":"drain"}
+ * ORDER "load":   {"kind":"load"}  only to an edge that said calls_max
+ *    RESULT {"ok":true,"calls":n,"draining":bool}: live and prepared ones
  *
  * EVENT kinds (all with call, organization, seq, at_ms):
  *    "started"   {"call_sid","stream_sid","account_sid","media_format":{..},"parameters":{..},

@@ -12,7 +12,8 @@
 struct question {
     const struct service *service;
     struct db *db;
-    unsigned cores;
+    const struct edge_hello *edge;
+    const char *stream_base; /* the one that was signed */
     struct ticket ticket;
     char text[TICKET_TEXT_BYTES + 1]; /* of the ticket */
     char stream_path[sizeof STREAM_PATH + TICKET_TEXT_BYTES];
@@ -51,20 +52,29 @@ static enum metrics_admission find_call(struct question *question)
                                                         : ADMISSION_unknown_call;
 }
 
-static enum metrics_admission check_signature(struct question *question, const char *signature)
+static bool is_signed(struct question *question, const char *base, const char *signature)
 {
-    const struct options *options = question->service->options;
+    struct signature_tokens tokens = tokens_for_signature(&question->accounts);
     char values[SIGNATURE_STREAM_MAX][SIGNATURE_TEXT_BYTES + 1];
     bool right = false;
+    size_t count = signature_stream_values(base, question->stream_path, &tokens, values);
+    for (size_t i = 0; i < count; i++)
+        right |= span_equal_secret(span_of(values[i]), span_of(signature));
+    if (right)
+        question->stream_base = base;
+    return right;
+}
+
+/* The carrier was sent to the edge's own name, or to the one that all of them share. */
+static enum metrics_admission check_signature(struct question *question, const char *signature)
+{
+    const char *own = question->edge->stream_url;
     enum tokens_found found = tokens_find(question->service->tokens, question->db,
                                           question->plan.account_sid, &question->accounts);
     if (found == TOKENS_AWAY)
         return ADMISSION_unavailable;
-    struct signature_tokens tokens = tokens_for_signature(&question->accounts);
-    size_t count =
-        signature_stream_values(options->websocket_url, question->stream_path, &tokens, values);
-    for (size_t i = 0; i < count; i++)
-        right |= span_equal_secret(span_of(values[i]), span_of(signature));
+    bool right = is_signed(question, question->service->options->websocket_url, signature) ||
+                 (own[0] && is_signed(question, own, signature));
     return right ? ADMISSION_admitted : ADMISSION_signature_invalid;
 }
 
@@ -98,9 +108,9 @@ static enum metrics_admission judge(struct question *question, struct span text,
 /* An edge with fewer cores than the one the ticket was made for gets one it can read. */
 static bool fit_core(struct question *question)
 {
-    if (question->ticket.home_core < question->cores)
+    if (question->ticket.home_core < question->edge->cores)
         return true;
-    question->ticket.home_core = (uint16_t)(question->ticket.home_core % question->cores);
+    question->ticket.home_core = (uint16_t)(question->ticket.home_core % question->edge->cores);
     return ticket_mint(&question->service->ticket_keys, &question->ticket, question->text);
 }
 
@@ -116,6 +126,7 @@ static json_t *write_plan(struct question *question)
                                .home_core = question->ticket.home_core,
                                .expires_at_ms = question->ticket.expires_at_ms,
                                .first_seq = plan_write_first_seq(false),
+                               .stream_base = question->stream_base,
                                .stream_path = question->stream_path,
                                .tokens = &tokens};
     return plan_write(question->service->options, &facts);
@@ -137,10 +148,10 @@ static char *write_answer(struct question *question, enum metrics_admission admi
     return text;
 }
 
-char *admit_answer(const struct service *service, struct db *db, unsigned cores,
+char *admit_answer(const struct service *service, struct db *db, const struct edge_hello *edge,
                    struct span ticket_text, const char *signature)
 {
-    struct question question = {.service = service, .db = db, .cores = cores};
+    struct question question = {.service = service, .db = db, .edge = edge};
     enum metrics_admission admission = judge(&question, ticket_text, signature);
     COUNT(service->metrics, admissions[admission]);
     log_at(admission == ADMISSION_admitted ? LOG_INFO : LOG_WARN, "stream asked for",

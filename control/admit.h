@@ -7,13 +7,14 @@
 #ifndef RINGBRIDGE_CONTROL_ADMIT_H
 #define RINGBRIDGE_CONTROL_ADMIT_H
 
+#include "control/edge.h"
 #include "control/plan_write.h"
 #include "control/service.h"
 
 /* The RESPONSE's JSON: {"status":200,"plan":{..}}, {"status":403,"error":".."} or
- * {"status":503,"error":".."}. Freed by plan_write_free; NULL only without memory. cores: of the
- * edge that asks. */
-char *admit_answer(const struct service *service, struct db *db, unsigned cores,
+ * {"status":503,"error":".."}. Freed by plan_write_free; NULL only without memory. edge: who asks.
+ */
+char *admit_answer(const struct service *service, struct db *db, const struct edge_hello *edge,
                    struct span ticket_text, const char *signature);
 
 #endif

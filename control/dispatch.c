@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/panic.h"
 #include "control/edge.h"
+#include "control/store/edges.h"
 #include "control/store/orders.h"
 
 #include <pthread.h>
@@ -106,6 +107,30 @@ static void take_orders(struct dispatch *dispatch, struct db *db)
         edge_drop(edges[i]);
 }
 
+/* Writes what the last question brought, and asks again. */
+static void report_loads(struct dispatch *dispatch, struct db *db)
+{
+    struct edge *edges[DISPATCH_EDGES_MAX];
+    int count = hold_edges(dispatch, edges);
+    for (int i = 0; i < count; i++) {
+        const struct edge_hello *hello = edge_identity(edges[i]);
+        struct edge_load load = edge_load_now(edges[i]);
+        struct edges_report report = {.name = edge_key(hello),
+                                      .run = hello->run,
+                                      .websocket_url =
+                                          hello->stream_url[0] ? hello->stream_url : NULL,
+                                      .cores = hello->cores,
+                                      .calls = load.calls,
+                                      .calls_max = hello->calls_max,
+                                      .draining = load.draining};
+        if (load.known)
+            edges_report(db, &report);
+        if (hello->calls_max > 0)
+            edge_ask_load(edges[i]);
+        edge_drop(edges[i]);
+    }
+}
+
 static bool next_answer(struct dispatch *dispatch, struct answer *answer)
 {
     pthread_mutex_lock(&dispatch->lock);
@@ -144,10 +169,16 @@ static void *dispatch_orders(void *argument)
 {
     struct dispatch *dispatch = argument;
     struct db *db = db_open(&dispatch->db);
+    uint64_t reported_ns = 0;
     assert(db);
     while (rest(dispatch)) {
         write_answers(dispatch, db);
         take_orders(dispatch, db);
+        uint64_t now_ns = clock_monotonic_ns();
+        if (now_ns - reported_ns < DISPATCH_LOAD_MS * UINT64_C(1000000))
+            continue;
+        report_loads(dispatch, db);
+        reported_ns = now_ns;
     }
     write_answers(dispatch, db);
     db_close(db);

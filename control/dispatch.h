@@ -3,9 +3,10 @@
  * What it is: one thread with a database connection, which looks every DISPATCH_POLL_MS for orders
  * that wait for the edges connected here. Why by the database: whoever orders need not know which
  * of several controls has the edge, and what was ordered is on record. What it is not: the prepare
- * order, which is sent by the webhook that causes it. Bounds: DISPATCH_EDGES_MAX edges, as many
- * answers not yet written as DISPATCH_ANSWERS_MAX; more are dropped, and their orders stay "sent".
- * Thread: any. */
+ * order, which is sent by the webhook that causes it. The same thread asks each edge how full it is
+ * and writes that into the table of edges, every DISPATCH_LOAD_MS. Bounds: DISPATCH_EDGES_MAX
+ * edges, as many answers not yet written as DISPATCH_ANSWERS_MAX; more are dropped, and their
+ * orders stay "sent". Thread: any. */
 #ifndef RINGBRIDGE_CONTROL_DISPATCH_H
 #define RINGBRIDGE_CONTROL_DISPATCH_H
 
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 
 #define DISPATCH_POLL_MS     200
+#define DISPATCH_LOAD_MS     2000
 #define DISPATCH_EDGES_MAX   32
 #define DISPATCH_ANSWERS_MAX 256
 

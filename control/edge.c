@@ -7,7 +7,6 @@
 #include "control/intake.h"
 #include "control/json_read.h"
 #include "control/pool.h"
-#include "control/uuid.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -31,6 +30,7 @@ struct order_memory {
     uint64_t id;
     char call[UUID_TEXT_BYTES + 1];
     char order[UUID_TEXT_BYTES + 1]; /* its row; "": nobody waits for the answer */
+    bool load;                       /* our own question: not counted */
 };
 
 struct edge {
@@ -43,6 +43,7 @@ struct edge {
     bool send_broken;
     uint64_t orders_count;
     struct order_memory orders[EDGE_ORDERS_REMEMBERED];
+    struct edge_load load;
 
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
@@ -174,20 +175,66 @@ bool edge_send(struct edge *edge, enum link_type type, uint64_t id, struct span 
     return sent;
 }
 
+/* With the send lock held: an order's number, by which its RESULT is known. */
+static struct order_memory *remember_order(struct edge *edge)
+{
+    uint64_t id = ++edge->orders_count;
+    struct order_memory *memory = &edge->orders[id % EDGE_ORDERS_REMEMBERED];
+    *memory = (struct order_memory){.id = id};
+    return memory;
+}
+
 bool edge_order(struct edge *edge, const char *call, const char *order, struct span json)
 {
     pthread_mutex_lock(&edge->send_lock);
-    uint64_t id = ++edge->orders_count;
-    struct order_memory *memory = &edge->orders[id % EDGE_ORDERS_REMEMBERED];
-    memory->id = id;
+    struct order_memory *memory = remember_order(edge);
+    uint64_t id = memory->id;
     snprintf(memory->call, sizeof memory->call, "%s", call);
     snprintf(memory->order, sizeof memory->order, "%s", order);
+    if (!order[0])
+        edge->load.calls++; /* a call prepared; the next answer knows it */
     bool sent = send_locked(edge, LINK_ORDER, id, json, (struct span){NULL, 0});
     pthread_mutex_unlock(&edge->send_lock);
     COUNT(edge->config.metrics, orders);
     if (!sent)
         COUNT(edge->config.metrics, orders_lost);
     return sent;
+}
+
+void edge_ask_load(struct edge *edge)
+{
+    static const char json[] = "{\"kind\":\"load\"}";
+    pthread_mutex_lock(&edge->send_lock);
+    struct order_memory *memory = remember_order(edge);
+    memory->load = true;
+    send_locked(edge, LINK_ORDER, memory->id, span_of(json), (struct span){NULL, 0});
+    pthread_mutex_unlock(&edge->send_lock);
+}
+
+struct edge_load edge_load_now(struct edge *edge)
+{
+    pthread_mutex_lock(&edge->send_lock);
+    struct edge_load load = edge->load;
+    pthread_mutex_unlock(&edge->send_lock);
+    return load;
+}
+
+bool edge_is_full(struct edge *edge)
+{
+    struct edge_load load = edge_load_now(edge);
+    return load.known && (load.draining || load.calls >= edge->hello.calls_max);
+}
+
+static void take_load(struct edge *edge, const json_t *result)
+{
+    int64_t calls;
+    if (!json_read_integer(result, "calls", 0, UINT32_MAX, &calls))
+        return;
+    pthread_mutex_lock(&edge->send_lock);
+    edge->load = (struct edge_load){.known = true,
+                                    .draining = json_is_true(json_object_get(result, "draining")),
+                                    .calls = (unsigned)calls};
+    pthread_mutex_unlock(&edge->send_lock);
 }
 
 static void take_result(struct edge *edge, const struct link_frame *frame)
@@ -201,7 +248,9 @@ static void take_result(struct edge *edge, const struct link_frame *frame)
         found = *memory;
     pthread_mutex_unlock(&edge->send_lock);
     const char *error = json_read_text(result, "error", 1024);
-    if (ok) {
+    if (found.load) {
+        take_load(edge, result);
+    } else if (ok) {
         COUNT(edge->config.metrics, orders_ok);
     } else {
         COUNT(edge->config.metrics, orders_refused);
@@ -452,32 +501,6 @@ static void dispatch(struct edge *edge, const struct link_frame *frame, uint8_t 
 }
 
 /* ---- hello ---- */
-
-const char *edge_hello_read(uint64_t version, struct span json, struct edge_hello *hello)
-{
-    uint8_t run[UUID_BYTES];
-    int64_t cores;
-    const char *wrong = NULL;
-    json_t *object = json_read_object(json);
-    const char *role = json_read_text(object, "role", 16);
-    const char *name = json_read_text(object, "name", EDGE_NAME_BYTES_MAX);
-    const char *run_text = json_read_text(object, "run", UUID_TEXT_BYTES);
-    if (version != LINK_VERSION)
-        wrong = "another version of the link is spoken here";
-    else if (!role || strcmp(role, "edge") != 0)
-        wrong = "the role must be edge";
-    else if (!name || !uuid_read(run_text, run))
-        wrong = "a name and a run are needed";
-    else if (!json_read_integer(object, "cores", 1, EDGE_CORES_MAX, &cores))
-        wrong = "the number of cores is missing or out of range";
-    if (!wrong) {
-        *hello = (struct edge_hello){.cores = (unsigned)cores};
-        memcpy(hello->name, name, strlen(name));
-        uuid_write(run, hello->run);
-    }
-    json_decref(object);
-    return wrong;
-}
 
 static bool send_hello(struct edge *edge, const char *error)
 {

@@ -21,6 +21,7 @@
 #include "control/ticket_mint.h"
 
 #define EDGE_NAME_BYTES_MAX    128
+#define EDGE_URL_BYTES_MAX     400
 #define EDGE_CORES_MAX         1024
 #define EDGE_HELLO_MS          5000
 #define EDGE_SEND_MS           5000
@@ -46,6 +47,21 @@ struct edge_hello {
     char name[EDGE_NAME_BYTES_MAX + 1];
     char run[37];
     unsigned cores;
+    unsigned calls_max;                      /* 0: it does not tell how full it is */
+    char stream_url[EDGE_URL_BYTES_MAX + 1]; /* by which the carrier reaches it; "" : as all */
+};
+
+/* What the table of edges knows it by: its own address where it has one, for names of machines may
+ * be shared. */
+static inline const char *edge_key(const struct edge_hello *hello)
+{
+    return hello->stream_url[0] ? hello->stream_url : hello->name;
+}
+
+/* How full an edge is, as far as is known. */
+struct edge_load {
+    bool known, draining;
+    unsigned calls; /* when it last told, and what was prepared since */
 };
 
 /* Reads the JSON of an edge's HELLO whose id is version. NULL, or why it is refused. */
@@ -77,6 +93,13 @@ bool edge_send(struct edge *edge, enum link_type type, uint64_t id, struct span 
  * refusal, logged with the call; when it was somebody's (order: the row's id, or ""), dispatch is
  * told. */
 bool edge_order(struct edge *edge, const char *call, const char *order, struct span json);
+
+/* Asks how full it is; the answer is there for edge_load_now a moment later. */
+void edge_ask_load(struct edge *edge);
+
+/* What is known of that now. Full: it had better take no more. */
+struct edge_load edge_load_now(struct edge *edge);
+bool edge_is_full(struct edge *edge);
 
 /* How many events were read before now: a mark for edge_await. */
 uint64_t edge_events_read(struct edge *edge);

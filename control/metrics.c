@@ -57,6 +57,8 @@ static const struct figure {
            "Connections refused: other user, other version, no hello, too many."),
     FIGURE(links_broken, "links_broken_total", "counter",
            "Links closed because of what the edge sent or did not read."),
+    FIGURE(calls_moved, "calls_moved_total", "counter",
+           "Calls sent to another edge because theirs was full."),
     FIGURE(lookups_throttled, "account_lookups_throttled_total", "counter",
            "Unknown accounts not looked up because there were too many."),
     FIGURE(tokens_unopened, "tokens_unopened_total", "counter",

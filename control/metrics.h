@@ -87,6 +87,7 @@ struct metrics {
     metrics_count requests, requests_late, requests_malformed;
     metrics_count events_received, events[EVENTS_PARKED + 1], events_malformed, events_retried;
     metrics_count orders, orders_ok, orders_refused, orders_lost;
+    metrics_count calls_moved; /* to another edge, because this one was full */
     metrics_count frames_unknown, links_accepted, links_refused, links_broken;
     metrics_count lookups_throttled; /* of unknown accounts */
     metrics_count tokens_unopened;   /* sealed with a key we do not have */

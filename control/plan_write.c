@@ -21,12 +21,12 @@ bool plan_write_url(const char *base, const char *model, char *url, size_t room)
     return bytes < room;
 }
 
-static json_t *write_signatures(const struct options *options, const struct plan_facts *facts)
+static json_t *write_signatures(const struct plan_facts *facts)
 {
     char values[SIGNATURE_STREAM_MAX][SIGNATURE_TEXT_BYTES + 1];
     json_t *array = json_array();
     size_t count =
-        signature_stream_values(options->websocket_url, facts->stream_path, facts->tokens, values);
+        signature_stream_values(facts->stream_base, facts->stream_path, facts->tokens, values);
     for (size_t i = 0; i < count; i++)
         json_array_append_new(array, json_string(values[i]));
     return array;
@@ -88,7 +88,7 @@ json_t *plan_write(const struct options *options, const struct plan_facts *facts
                      call->conversation, "organization", call->organization, "call_sid",
                      facts->call_sid, "account_sid", facts->account_sid, "ticket", facts->ticket,
                      "expires_at_ms", (json_int_t)facts->expires_at_ms, "home_core",
-                     (json_int_t)facts->home_core, "signatures", write_signatures(options, facts),
+                     (json_int_t)facts->home_core, "signatures", write_signatures(facts),
                      "duration_max_s", (json_int_t)call->duration_max_s, "first_seq",
                      (json_int_t)facts->first_seq, "append_ms", (json_int_t)call->append_ms,
                      "record", call->record, "ai", ai);

@@ -20,7 +20,8 @@ struct plan_facts {
     unsigned home_core;
     int64_t expires_at_ms;
     int64_t first_seq;       /* of plan_write_first_seq */
-    const char *stream_path; /* what the signatures are for */
+    const char *stream_base; /* where the carrier reaches the edge */
+    const char *stream_path; /* with it, what the signatures are for */
     const struct signature_tokens *tokens;
 };
 

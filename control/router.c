@@ -225,8 +225,8 @@ static void answer_metrics(const struct service *service, const struct work *wor
 static void answer_admit(const struct service *service, struct db *db, const struct work *work,
                          const struct request *request)
 {
-    char *text = admit_answer(service, db, edge_identity(work->edge)->cores,
-                              span_of(request->ticket), request->signature);
+    char *text = admit_answer(service, db, edge_identity(work->edge), span_of(request->ticket),
+                              request->signature);
     if (is_late(work, request))
         COUNT(service->metrics, requests_late);
     else if (text)

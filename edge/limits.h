@@ -99,6 +99,7 @@ _Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX <= RING_ANS
 #define LINK_REFUSED_MS         10000 /* .. and after a refusal (other version, other user) */
 
 /* What control may tell about one call (the whole fits a link frame) */
+#define STREAM_URL_BYTES_MAX        400
 #define PLAN_NAME_BYTES_MAX         128
 #define PLAN_KEY_BYTES_MAX          1024
 #define PLAN_TARGET_BYTES_MAX       2048

@@ -108,6 +108,13 @@ static bool open_reports(void)
     struct expose_config expose = {.address = edge.options.metrics,
                                    .cores_count = edge.options.cores_count,
                                    .draining = &edge.draining};
+    static const struct metrics *cores[CORES_MAX];
+    for (unsigned i = 0; i < edge.options.cores_count; i++)
+        cores[i] = &edge.metrics[i];
+    link.facts = (struct link_facts){.stream_url = edge.options.stream_url,
+                                     .calls_max = edge.options.calls_max * edge.options.cores_count,
+                                     .draining = &edge.draining,
+                                     .cores = cores};
     memcpy(link.inboxes, edge.inboxes, sizeof link.inboxes);
     if (!(edge.link = link_open(&link, error, sizeof error)))
         return fail(error);

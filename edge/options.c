@@ -18,6 +18,7 @@ enum key {
     ROOTS,
     METRICS,
     CONTROL,
+    STREAM_URL,
     CORES,
     MAX_CALLS,
     DRAIN,
@@ -46,6 +47,9 @@ static const struct {
                  "/metrics, /healthz, /readyz"},
     [CONTROL] = {"control", "PATH", "RINGBRIDGE_CONTROL", "/run/ringbridge/control.sock",
                  "Unix socket of ringbridge-control"},
+    [STREAM_URL] = {"stream-url", "URL", "RINGBRIDGE_STREAM_URL", "",
+                    "wss base by which Twilio reaches this very edge, where there are several: a "
+                    "full one's calls are sent to another"},
     [CORES] = {"cores", "LIST", "RINGBRIDGE_CORES", "all",
                "processors to pin one thread each to: 0-3,6; \"any:N\" for N threads unpinned"},
     [MAX_CALLS] = {"max-calls", "N", "RINGBRIDGE_MAX_CALLS", "",
@@ -196,6 +200,19 @@ static bool cohere(const struct options *options)
     return true;
 }
 
+/* It stands in JSON and in TwiML: a URL and nothing that would have to be escaped there. */
+static bool read_stream_url(struct options *options, const char *text)
+{
+    bool plain = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                              "-._~:/[]@") == strlen(text);
+    bool url = strncmp(text, "wss://", 6) == 0 || strncmp(text, "ws://", 5) == 0;
+    options->stream_url = text;
+    if (!text[0] ||
+        (plain && url && strlen(text) <= STREAM_URL_BYTES_MAX && text[strlen(text) - 1] != '/'))
+        return true;
+    return wrong(STREAM_URL, text, "give it as wss://HOST[:PORT], without a slash at its end");
+}
+
 static bool understand(struct options *options, const char *const values[KEYS])
 {
     options->listen = values[LISTEN];
@@ -213,7 +230,7 @@ static bool understand(struct options *options, const char *const values[KEYS])
                         &options->listen_bytes) &&
            read_address(LISTEN_TLS, options->listen_tls, &options->listen_tls_address,
                         &options->listen_tls_bytes) &&
-           read_cores(options, values[CORES]) &&
+           read_stream_url(options, values[STREAM_URL]) && read_cores(options, values[CORES]) &&
            (!values[MAX_CALLS][0] ||
             read_number(MAX_CALLS, values[MAX_CALLS], 1, CONNS_MAX / 2, &options->calls_max)) &&
            read_number(DRAIN, values[DRAIN], 0, 86400, &options->drain_s) && cohere(options);

@@ -6,6 +6,7 @@
 #include "common/panic.h"
 #include "control/plan_write.h"
 #include "control/steps.h"
+#include "control/store/edges.h"
 #include "control/uuid.h"
 #include "control/webhook.h"
 
@@ -38,7 +39,7 @@ static bool mint(const struct webhook *webhook, const struct calls_incoming *cal
 /* Without the order the call still comes about: the edge asks when the stream arrives. */
 static void order_prepare(struct webhook *webhook, const struct webhook_fields *fields,
                           const struct calls_incoming *call, const struct ticket *ticket,
-                          const char *ticket_text, const char *stream_path)
+                          const char *ticket_text, const char *stream_base, const char *stream_path)
 {
     struct signature_tokens tokens = tokens_for_signature(&webhook->accounts);
     struct plan_facts facts = {.call = call,
@@ -48,6 +49,7 @@ static void order_prepare(struct webhook *webhook, const struct webhook_fields *
                                .home_core = ticket->home_core,
                                .expires_at_ms = ticket->expires_at_ms,
                                .first_seq = plan_write_first_seq(call->created),
+                               .stream_base = stream_base,
                                .stream_path = stream_path,
                                .tokens = &tokens};
     char *order = plan_write_order(plan_write(webhook->service->options, &facts));
@@ -58,12 +60,27 @@ static void order_prepare(struct webhook *webhook, const struct webhook_fields *
     plan_write_free(order);
 }
 
-static void write_answer(struct webhook *webhook, const char *stream_path)
+/* A full edge sends its call to another that has room; false when there is none, and the full one
+ * has to judge for itself. The other asks when the stream arrives: it was not told. */
+static bool find_other_edge(struct webhook *webhook, const struct calls_incoming *call,
+                            char url[EDGE_URL_BYTES_MAX + 1])
+{
+    const struct edge_hello *edge = edge_identity(webhook->edge);
+    if (!edge_is_full(webhook->edge) ||
+        edges_pick(webhook->db, edge_key(edge), url, EDGE_URL_BYTES_MAX + 1) != DB_OK || !url[0])
+        return false;
+    COUNT(webhook->service->metrics, calls_moved);
+    log_info("call sent to another edge", log_text("conversation", call->conversation),
+             log_text("edge", edge->name), log_text("to", url));
+    return true;
+}
+
+static void write_answer(struct webhook *webhook, const char *stream_base, const char *stream_path)
 {
     const struct options *options = webhook->service->options;
     char stream_url[1024], status_url[1024], after_url[1024];
     struct twiml twiml;
-    snprintf(stream_url, sizeof stream_url, "%s%s", options->websocket_url, stream_path);
+    snprintf(stream_url, sizeof stream_url, "%s%s", stream_base, stream_path);
     snprintf(status_url, sizeof status_url, "%s" STREAM_STATUS_PATH, options->public_url);
     snprintf(after_url, sizeof after_url, "%s" AFTER_STREAM_PATH, options->public_url);
     response_twiml(webhook->response, &twiml);
@@ -101,15 +118,21 @@ static enum metrics_outcome connect(struct webhook *webhook, const struct webhoo
 {
     struct ticket ticket;
     char text[TICKET_TEXT_BYTES + 1];
-    char stream_path[sizeof STREAM_PATH + TICKET_TEXT_BYTES];
+    char stream_path[sizeof STREAM_PATH + TICKET_TEXT_BYTES], other[EDGE_URL_BYTES_MAX + 1];
+    const char *base = edge_identity(webhook->edge)->stream_url;
     if (!mint(webhook, call, &ticket, text)) {
         log_error("no ticket: no randomness", log_text("conversation", call->conversation));
         webhook_say_goodbye(webhook, "We are sorry, something went wrong. Please call again.");
         return OUTCOME_failed;
     }
     snprintf(stream_path, sizeof stream_path, STREAM_PATH "%s", text);
-    order_prepare(webhook, fields, call, &ticket, text, stream_path);
-    write_answer(webhook, stream_path);
+    if (!base[0])
+        base = webhook->service->options->websocket_url;
+    if (find_other_edge(webhook, call, other))
+        base = other;
+    else
+        order_prepare(webhook, fields, call, &ticket, text, base, stream_path);
+    write_answer(webhook, base, stream_path);
     log_call(webhook, fields, call, "agent");
     log_lost_key(call);
     return call->created ? OUTCOME_answered : OUTCOME_repeated;

@@ -174,6 +174,8 @@ struct link *link_open(const struct link_config *config, char *error, size_t roo
     pthread_mutex_init(&link->arrivals_lock, NULL);
     link->mailbox = mail_open(MAILBOX_LETTERS);
     link->peer = link_peer_open(config->cores_count, config->inboxes, now_ms());
+    if (link->peer)
+        link->peer->facts = config->facts;
     if (!link->mailbox || !link->peer)
         snprintf(error, room, "no memory or descriptors for the link to control");
     else if (!link_line_open(&link->line, link->peer, config->path, now_ms()))

@@ -21,6 +21,7 @@
 #include "common/mail.h"
 #include "common/span.h"
 #include "edge/limits.h"
+#include "edge/report/link_facts.h"
 #include "edge/report/metrics.h"
 #include "edge/report/plan.h"
 
@@ -31,6 +32,7 @@ struct link_config {
     unsigned cores_count;
     struct mail *inboxes[CORES_MAX]; /* one per core; borrowed */
     size_t store_bytes_max;          /* 0: LINK_STORE_BYTES_MAX; tests make it small */
+    struct link_facts facts;         /* borrowed */
 };
 
 /* Letters that the link puts into a core's inbox. */

@@ -75,15 +75,18 @@ static uint8_t *put_frame(struct link_peer *peer, enum link_type type, uint64_t 
 
 void link_peer_begin(struct link_peer *peer)
 {
-    char name[128] = "", json[384];
+    char name[128] = "", json[384 + STREAM_URL_BYTES_MAX], load[64 + STREAM_URL_BYTES_MAX] = "";
     assert(!peer->greeted && peer->out_tail == 0 && peer->in_bytes == 0);
     gethostname(name, sizeof name - 1);
     for (char *at = name; *at; at++)
         if (*at <= ' ' || *at > '~' || *at == '"' || *at == '\\')
             *at = '?';
+    if (peer->facts.calls_max)
+        snprintf(load, sizeof load, ",\"calls_max\":%u,\"stream_url\":\"%s\"",
+                 peer->facts.calls_max, peer->facts.stream_url ? peer->facts.stream_url : "");
     int bytes = snprintf(json, sizeof json,
-                         "{\"role\":\"edge\",\"name\":\"%s\",\"run\":\"%s\",\"cores\":%u}", name,
-                         peer->run, peer->cores_count);
+                         "{\"role\":\"edge\",\"name\":\"%s\",\"run\":\"%s\",\"cores\":%u%s}", name,
+                         peer->run, peer->cores_count, load);
     assert(bytes > 0 && (size_t)bytes < sizeof json);
     put_frame(peer, LINK_HELLO, LINK_VERSION, span_from(json, (size_t)bytes), 0);
 }
@@ -181,16 +184,38 @@ static bool tell_every_core(struct link_peer *peer, uint32_t kind, const void *c
     return true;
 }
 
-/* True when done; else why not is in error. */
-static bool carry_out(struct link_peer *peer, const struct link_frame *frame, char *error,
+static bool tell_all(struct link_peer *peer, enum link_letter kind, const void *content,
+                     size_t bytes, char *told, size_t room)
+{
+    bool done = tell_every_core(peer, kind, content, bytes);
+    if (!done)
+        snprintf(told, room, "no memory");
+    return done;
+}
+
+/* ,"calls":n,"draining":bool: how full this edge is. */
+static void tell_load(const struct link_peer *peer, char *text, size_t room)
+{
+    const struct link_facts *facts = &peer->facts;
+    uint64_t calls = 0;
+    for (unsigned core = 0; facts->cores && core < peer->cores_count; core++)
+        calls += __atomic_load_n(&facts->cores[core]->calls_live, __ATOMIC_RELAXED) +
+                 __atomic_load_n(&facts->cores[core]->calls_prepared, __ATOMIC_RELAXED);
+    bool draining = facts->draining && __atomic_load_n(facts->draining, __ATOMIC_RELAXED);
+    snprintf(text, room, ",\"calls\":%llu,\"draining\":%s", (unsigned long long)calls,
+             draining ? "true" : "false");
+}
+
+/* True when done, and what there is to tell in told; else why not is in told. */
+static bool carry_out(struct link_peer *peer, const struct link_frame *frame, char *told,
                       size_t room)
 {
     struct link_order_read order = {.plan = NULL};
     if (!link_post_has_room(&peer->post, peer->cores_count)) {
-        snprintf(error, room, "the edge's cores do not take orders at the moment");
+        snprintf(told, room, "the edge's cores do not take orders at the moment");
         return false;
     }
-    switch (link_read_order(frame, peer->cores_count, &order, error, room)) {
+    switch (link_read_order(frame, peer->cores_count, &order, told, room)) {
     case LINK_ORDER_BAD:
         return false;
     case LINK_ORDER_PREPARE:
@@ -198,11 +223,12 @@ static bool carry_out(struct link_peer *peer, const struct link_frame *frame, ch
                         (struct letter){.kind = LETTER_PLAN, .content = order.plan});
         return true;
     case LINK_ORDER_HANGUP:
-        snprintf(error, room, "no memory");
-        return tell_every_core(peer, LETTER_HANGUP, &order.hangup, sizeof order.hangup);
+        return tell_all(peer, LETTER_HANGUP, &order.hangup, sizeof order.hangup, told, room);
     case LINK_ORDER_SAY:
-        snprintf(error, room, "no memory");
-        return tell_every_core(peer, LETTER_SAY, &order.say, sizeof order.say);
+        return tell_all(peer, LETTER_SAY, &order.say, sizeof order.say, told, room);
+    case LINK_ORDER_LOAD:
+        tell_load(peer, told, room);
+        return true;
     case LINK_ORDER_DRAIN:
         for (unsigned core = 0; core < peer->cores_count; core++)
             link_post_order(&peer->post, core, (struct letter){.kind = LETTER_DRAIN});
@@ -213,15 +239,16 @@ static bool carry_out(struct link_peer *peer, const struct link_frame *frame, ch
 
 static void take_order(struct link_peer *peer, const struct link_frame *frame)
 {
-    char error[128] = "", json[256];
-    bool done = carry_out(peer, frame, error, sizeof error);
+    char told[128] = "", json[256];
+    bool done = carry_out(peer, frame, told, sizeof told);
     FIGURE_ADD(&peer->figures, orders_taken, done);
     FIGURE_ADD(&peer->figures, orders_refused, !done);
-    for (char *at = error; *at; at++) /* our own words, but never let them break the frame */
+    for (char *at = told; !done && *at;
+         at++) /* our own words, but never let them break the frame */
         if (*at < ' ' || *at > '~' || *at == '"' || *at == '\\')
             *at = '?';
-    int bytes = done ? snprintf(json, sizeof json, "{\"ok\":true}")
-                     : snprintf(json, sizeof json, "{\"ok\":false,\"error\":\"%s\"}", error);
+    int bytes = done ? snprintf(json, sizeof json, "{\"ok\":true%s}", told)
+                     : snprintf(json, sizeof json, "{\"ok\":false,\"error\":\"%s\"}", told);
     assert(bytes > 0 && LINK_HEADER_BYTES + (size_t)bytes <= LINK_PEER_RESULT_BYTES);
     put_frame(peer, LINK_RESULT, frame->id, span_from(json, (size_t)bytes), 0);
 }

@@ -12,6 +12,7 @@
 #define RINGBRIDGE_EDGE_REPORT_LINK_PEER_H
 
 #include "common/link_proto.h"
+#include "edge/report/link_facts.h"
 #include "edge/report/link_post.h"
 #include "edge/report/link_requests.h"
 #include "edge/report/link_scrape.h"
@@ -36,6 +37,7 @@ struct link_peer {
     struct link_scrape scrape;
     struct link_figures figures;
     unsigned cores_count;
+    struct link_facts facts;
     char run[37];  /* of this process' life */
     bool greeted;  /* control has said hello on this connection */
     char why[256]; /* what the last verdict was about; may be control's text: log only */

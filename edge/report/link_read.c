@@ -209,6 +209,8 @@ enum link_order link_read_order(const struct link_frame *frame, unsigned cores,
         result = read_say(object, order, error, room);
     else if (strcmp(kind, "drain") == 0)
         result = LINK_ORDER_DRAIN;
+    else if (strcmp(kind, "load") == 0)
+        result = LINK_ORDER_LOAD;
     else
         snprintf(error, room, object ? "unknown kind of order" : "the order is not a JSON object");
     json_decref(object);

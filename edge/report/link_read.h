@@ -23,7 +23,8 @@ enum link_order {
     LINK_ORDER_PREPARE,
     LINK_ORDER_HANGUP,
     LINK_ORDER_SAY,
-    LINK_ORDER_DRAIN
+    LINK_ORDER_DRAIN,
+    LINK_ORDER_LOAD
 };
 
 struct link_order_read {

@@ -219,6 +219,19 @@ static void hellos(void **state)
         "{\"role\":\"edge\",\"name\":\"e\",\"run\":\"" ID "\",\"cores\":1025}",
         "{\"role\":\"edge\",\"run\":\"" ID "\",\"cores\":1}",
     };
+    static const char facts[] = "{\"role\":\"edge\",\"name\":\"e\",\"run\":\"" ID "\",\"cores\":2,"
+                                "\"calls_max\":%s,\"stream_url\":\"%s\"}";
+    static const char *const told[][3] = {{"7", "wss://one.example.com", "wss://one.example.com"},
+                                          {"7", "https://one.example.com", ""},
+                                          {"0", "wss://one.example.com", ""},
+                                          {"7", "", ""}};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
+        char json[512];
+        snprintf(json, sizeof json, facts, told[i][0], told[i][1]);
+        assert_null(edge_hello_read(LINK_VERSION, span_of(json), &hello));
+        assert_int_equal(hello.calls_max, atoi(told[i][0]));
+        assert_string_equal(hello.stream_url, told[i][2]);
+    }
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
         if (!edge_hello_read(LINK_VERSION, span_of(wrong[i]), &hello))
             fail_msg("%s was taken", wrong[i]);
@@ -251,6 +264,7 @@ static void a_plan_without_tools_that_are_a_list_is_none(void **state)
                                .call_sid = "CA1",
                                .account_sid = "AC1",
                                .ticket = "t",
+                               .stream_base = "wss://b",
                                .stream_path = "/s",
                                .tokens = &tokens};
     assert_null(plan_write(&options, &facts));
@@ -304,6 +318,7 @@ static void the_edge_reads_the_plan(void **state)
                                      .home_core = 3,
                                      .expires_at_ms = ticket.expires_at_ms,
                                      .first_seq = plan_write_first_seq(false),
+                                     .stream_base = options.websocket_url,
                                      .stream_path = stream_path,
                                      .tokens = &tokens};
     json_t *object = plan_write(&options, &facts);

@@ -108,6 +108,22 @@ static void carries_out_say(void **state)
     }
 }
 
+/* To control alone: no core hears of the question. */
+static void tells_how_full_it_is(void **state)
+{
+    struct link_scene *scene = *state;
+    control_send(&scene->control, LINK_ORDER, 78, "{\"kind\":\"load\"}", nothing);
+    control_read(&scene->control, LINK_RESULT);
+    struct span json = scene->control.frame.json;
+    static const char expected[] = "{\"ok\":true,\"calls\":0,\"draining\":false}";
+    assert_int_equal(78, scene->control.frame.id);
+    assert_int_equal(strlen(expected), json.bytes);
+    assert_memory_equal(expected, json.data, json.bytes);
+    struct letter letter;
+    for (unsigned core = 0; core < LINK_SCENE_CORES; core++)
+        assert_false(mail_receive(scene->inboxes[core], &letter));
+}
+
 static void refuses_bad_orders(void **state)
 {
     struct link_scene *scene = *state;
@@ -225,6 +241,7 @@ int main(void)
         with(carries_out_prepare),
         with(carries_out_hangup_and_drain),
         with(carries_out_say),
+        with(tells_how_full_it_is),
         with(refuses_bad_orders),
         with(takes_frames_byte_by_byte),
         with(skips_what_it_does_not_know),
