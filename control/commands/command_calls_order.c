@@ -12,7 +12,7 @@
 
 #define PATIENCE_MS 10000
 #define LOOK_MS     50
-#define SAY_BYTES   4000
+#define SAY_BYTES   2048 /* what an edge takes */
 
 /* What the words ask for, as the edge gets it, and which of them is the call. NULL: not an order.
  */
