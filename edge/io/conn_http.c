@@ -72,24 +72,35 @@ static enum pull take_head(struct io *io, struct conn *conn, size_t head_bytes,
     return PULL_AGAIN;
 }
 
-enum pull conn_http_head(struct io *io, struct conn *conn, struct message *message)
+/* Reads the head at hand, and keeps what has come of it until it is whole. MORE: all that has come
+ * is read. BAD: the conn has failed. */
+static enum decode read_head(struct io *io, struct conn *conn,
+                             enum decode (*read)(struct span input, size_t *scanned,
+                                                 struct http_head *head, size_t *head_bytes,
+                                                 enum fault *fault),
+                             size_t *head_bytes)
 {
     do {
-        size_t head_bytes;
         enum fault fault = FAULT_NONE;
-        if (!conn->rest)
-            continue;
-        switch (
-            http_request_read(rest_span(conn), &conn->scanned, &io->head, &head_bytes, &fault)) {
-        case DECODE_DONE:
-            return take_head(io, conn, head_bytes, message);
-        case DECODE_BAD:
+        enum decode decode =
+            conn->rest ? read(rest_span(conn), &conn->scanned, &io->head, head_bytes, &fault)
+                       : DECODE_MORE;
+        if (decode == DECODE_BAD)
             conn_fail(io, conn, fault);
-            return PULL_IDLE;
-        case DECODE_MORE:
-            break;
-        }
+        if (decode != DECODE_MORE)
+            return decode;
     } while (conn_keep(io, conn));
+    return DECODE_MORE;
+}
+
+enum pull conn_http_head(struct io *io, struct conn *conn, struct message *message)
+{
+    size_t head_bytes;
+    enum decode decode = read_head(io, conn, http_request_read, &head_bytes);
+    if (decode == DECODE_DONE)
+        return take_head(io, conn, head_bytes, message);
+    if (decode == DECODE_BAD)
+        return PULL_IDLE;
     if (conn->phase != PHASE_HEAD)
         return PULL_IDLE;
     if (conn->eof)
@@ -392,22 +403,12 @@ static enum pull judge_answer(struct io *io, struct conn *conn, size_t head_byte
 
 enum pull conn_http_upgraded(struct io *io, struct conn *conn, struct message *message)
 {
-    do {
-        size_t head_bytes;
-        enum fault fault = FAULT_NONE;
-        if (!conn->rest)
-            continue;
-        switch (
-            http_response_read(rest_span(conn), &conn->scanned, &io->head, &head_bytes, &fault)) {
-        case DECODE_DONE:
-            return judge_answer(io, conn, head_bytes, message);
-        case DECODE_BAD:
-            conn_fail(io, conn, fault);
-            return PULL_IDLE;
-        case DECODE_MORE:
-            break;
-        }
-    } while (conn_keep(io, conn));
+    size_t head_bytes;
+    enum decode decode = read_head(io, conn, http_response_read, &head_bytes);
+    if (decode == DECODE_DONE)
+        return judge_answer(io, conn, head_bytes, message);
+    if (decode == DECODE_BAD)
+        return PULL_IDLE;
     if (conn->phase == PHASE_UPGRADE && conn->eof)
         conn_fail_eof(io, conn);
     return PULL_IDLE;

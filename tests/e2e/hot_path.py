@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 
+from stop import TlsSystem
 from system import BIN, System, eventually, run
 
 WINDOW_S = 4
@@ -38,7 +39,9 @@ class Carrying:
         system.organisation(f"Steady {audio_format}", "+15550100", model="practice-tone", greeting="Hello.",
                             audio_format=audio_format)
         self.system = system
-        self.thread = threading.Thread(target=lambda: system.call("--hangup-after", "12000", "--call-max", "20000"))
+        connect = ["--connect", f"wss://127.0.0.1:{system.listen_tls}"] if isinstance(system, TlsSystem) else []
+        self.thread = threading.Thread(target=lambda: system.call("--hangup-after", "12000", "--call-max", "20000",
+                                                                  *connect, hint=not connect))
         self.thread.start()
         eventually("audio flows both ways", lambda: self.frames() > 100 and
                    system.metric('ringbridge_frames_total{leg="carrier",direction="out"}') > 5)
@@ -49,16 +52,17 @@ class Carrying:
 
 def counted_allocations(path, threads):
     with open(path, "rb") as file:
-        rows = struct.iter_unpack("<QQ", file.read())
-        return {thread: count for thread, count in rows if thread in threads}
+        rows = list(struct.iter_unpack("<QQQ", file.read()[:24 * 256]))
+        return ({thread: count for thread, count, _ in rows if thread in threads},
+                sum(library for thread, _, library in rows if thread in threads))
 
 
-def no_allocation(audio_format):
-    class Counted(System):
+def no_allocation(audio_format, kind=System):
+    class Counted(kind):
         def start(self, name, *command, **environment):
             if name == "edge":
                 self.counts = self.directory / "allocations"
-                self.counts.write_bytes(b"\0" * 4096)
+                self.counts.write_bytes(b"\0" * 8192)
                 environment |= {"MALLOC_COUNT_FILE": str(self.counts), "LD_PRELOAD": str(BIN / "libmalloc_count.so")}
             super().start(name, *command, **environment)
 
@@ -66,14 +70,16 @@ def no_allocation(audio_format):
         call = Carrying(system, audio_format)
         threads = core_threads(edge_pid(system))
         assert threads
-        before, frames = counted_allocations(system.counts, threads), call.frames()
+        (before, library), frames = counted_allocations(system.counts, threads), call.frames()
         time.sleep(WINDOW_S)  # the length of what is observed, not a wait for something
-        after, frames = counted_allocations(system.counts, threads), call.frames() - frames
+        (after, library_after), frames = counted_allocations(system.counts, threads), call.frames() - frames
         call.thread.join()
         assert before and sum(before.values()) > 0, "the counter does not count"
         assert frames > 100, frames
-        print(f"{audio_format}: {frames:.0f} frames in, {sum(after.values()) - sum(before.values())} allocations")
+        print(f"{audio_format}, {kind.__name__}: {frames:.0f} frames in, {sum(after.values()) - sum(before.values())} "
+              f"allocations, and {library_after - library} of libssl's own")
         assert after == before, (before, after)
+        assert library_after == library or kind is TlsSystem
 
 
 def no_allocation_per_frame_pcmu():
@@ -82,6 +88,11 @@ def no_allocation_per_frame_pcmu():
 
 def no_allocation_per_frame_pcm():
     no_allocation("pcm")
+
+
+def with_tls_none_but_the_librarys_record_buffers():
+    no_allocation("pcmu", TlsSystem)
+    no_allocation("pcm", TlsSystem)
 
 
 def no_system_call_but_the_rings():
@@ -119,4 +130,5 @@ def no_system_call_but_the_rings():
 
 
 if __name__ == "__main__":
-    run(no_allocation_per_frame_pcmu, no_allocation_per_frame_pcm, no_system_call_but_the_rings)
+    run(no_allocation_per_frame_pcmu, no_allocation_per_frame_pcm, with_tls_none_but_the_librarys_record_buffers,
+        no_system_call_but_the_rings)
