@@ -127,7 +127,7 @@ static void each_side_stays_on_its_side(void **state)
     (void)state;
     const char *path = in_directory("b.opus");
     struct opus_file_facts facts;
-    char pcm[300];
+    char pcm[700];
     write_hum(path, 24000, &facts);
     snprintf(pcm, sizeof pcm, "opusdec --quiet --no-dither --rate 48000 '%s' '%s.wav'", path, path);
     assert_int_equal(system(pcm), 0);
