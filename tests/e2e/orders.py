@@ -39,6 +39,21 @@ def a_call_is_hung_up_by_order():
         assert "no call" in refused(system, "calls", "hangup", "CA" + "0" * 32)
 
 
+def the_agent_says_what_it_is_told():
+    with System() as system:
+        system.organisation("A", "+15550100", greeting="")
+        caller, reports = live_call(system, "--hangup-after", "30000")
+        call_sid = system.sql("SELECT call_sid FROM conversations")[0]["call_sid"]
+        eventually("the agent is there", lambda: system.sql("SELECT * FROM call_events WHERE kind = 'ai_ready'"))
+        assert "done" in system.control("calls", "say", call_sid, 'A "supervisor" is listening now.')
+        row = system.conversation(call_sid)
+        eventually("the caller has heard it", lambda: [message for message in system.messages(row)
+                   if message["role"] == "assistant" and "supervisor" in message["content"]])
+        system.control("calls", "hangup", call_sid)
+        caller.join()
+        assert system.finished(call_sid)["ended_reason"] == "hung_up_by_order"
+
+
 def an_order_that_nobody_takes_expires():
     with System() as system:
         system.organisation("A", "+15550100")
@@ -54,4 +69,4 @@ def an_order_that_nobody_takes_expires():
 
 
 if __name__ == "__main__":
-    run(a_call_is_hung_up_by_order, an_order_that_nobody_takes_expires)
+    run(a_call_is_hung_up_by_order, the_agent_says_what_it_is_told, an_order_that_nobody_takes_expires)
