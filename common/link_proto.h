@@ -45,6 +45,11 @@
  * REQUEST "admit" (a stream arrived whose ticket this edge was not told about):
  *    {"kind":"admit","ticket":"..","signature":"X-Twilio-Signature value or empty"}
  *    RESPONSE {"status":200,"plan":{..as in prepare..}} or {"status":403,"error":"why"}.
+ * REQUEST "listen" (somebody asks for /listen/TICKET, to hear a live call):
+ *    {"kind":"listen","ticket":".."}
+ *    RESPONSE {"status":200,"call":uuid,"organization":uuid} (the ticket is used up with it) or
+ *    {"status":403,"error":"why"}. The ticket looks like a stream's (common/ticket.h; home core 0 says
+ *    nothing) and is signed with another key, so neither passes for the other.
  * REQUEST "metrics": RESPONSE {"status":200}, raw = Prometheus text.
  *
  * ORDER "prepare": {"kind":"prepare","plan":{

@@ -37,6 +37,11 @@ static bool read_kind(struct request *request)
         request->kind = REQUEST_ADMIT;
         return read_admit(request);
     }
+    if (strcmp(kind, "listen") == 0) {
+        request->kind = REQUEST_LISTEN;
+        request->ticket = json_read_text(request->object, "ticket", REQUEST_HEADER_BYTES_MAX);
+        return request->ticket != NULL;
+    }
     request->kind = REQUEST_METRICS;
     return strcmp(kind, "metrics") == 0;
 }

@@ -13,7 +13,7 @@
 #define REQUEST_HEADER_BYTES_MAX 8192
 #define REQUEST_DEADLINE_MS_MAX  60000
 
-enum request_kind { REQUEST_HTTP, REQUEST_ADMIT, REQUEST_METRICS };
+enum request_kind { REQUEST_HTTP, REQUEST_ADMIT, REQUEST_LISTEN, REQUEST_METRICS };
 
 struct request {
     enum request_kind kind;
@@ -26,7 +26,7 @@ struct request {
     struct span query;  /* behind '?', or empty */
     const json_t *headers;
     struct span body;
-    /* admit */
+    /* admit; listen has only the ticket */
     const char *ticket, *signature;
 };
 

@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/panic.h"
 #include "control/admit.h"
+#include "control/listen_ticket.h"
 #include "control/webhook.h"
 
 #include <stdlib.h>
@@ -234,6 +235,17 @@ static void answer_admit(const struct service *service, struct db *db, const str
     plan_write_free(text);
 }
 
+static void answer_listen(const struct service *service, struct db *db, const struct work *work,
+                          const struct request *request)
+{
+    char *text = listen_ticket_answer(service, db, span_of(request->ticket));
+    if (is_late(work, request))
+        COUNT(service->metrics, requests_late);
+    else if (text)
+        edge_send(work->edge, LINK_RESPONSE, work->id, span_of(text), (struct span){NULL, 0});
+    free(text);
+}
+
 void router_answer(void *context, struct db *db, const struct work *work)
 {
     const struct service *service = context;
@@ -248,6 +260,8 @@ void router_answer(void *context, struct db *db, const struct work *work)
         COUNT(service->metrics, requests_late);
     else if (request.kind == REQUEST_HTTP)
         answer_http(service, db, work, &request);
+    else if (request.kind == REQUEST_LISTEN)
+        answer_listen(service, db, work, &request);
     else if (request.kind == REQUEST_ADMIT)
         answer_admit(service, db, work, &request);
     else

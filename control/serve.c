@@ -6,6 +6,7 @@
 #include "control/jobs/kinds.h"
 #include "control/json_read.h"
 #include "control/link.h"
+#include "control/listen_ticket.h"
 #include "control/migrate.h"
 #include "control/pool.h"
 #include "control/router.h"
@@ -70,6 +71,10 @@ static bool make_keys(struct serving *serving, const struct options *options)
         return fail(serving, "RINGBRIDGE_SECRET_KEY is needed: set it to 64 hexadecimal digits, "
                              "for example from: openssl rand -hex 32");
     keys->has_previous = seal_derive(&options->seal, TICKET_KEY_LABEL, true, keys->previous);
+    keys = &serving->service.listen_keys;
+    if (!seal_derive(&options->seal, LISTEN_KEY_LABEL, false, keys->current))
+        return fail(serving, "no key for listeners");
+    keys->has_previous = seal_derive(&options->seal, LISTEN_KEY_LABEL, true, keys->previous);
     return true;
 }
 
@@ -160,6 +165,7 @@ static void close_all(struct serving *serving)
     if (serving->service.tokens)
         tokens_close(serving->service.tokens);
     explicit_bzero(&serving->service.ticket_keys, sizeof serving->service.ticket_keys);
+    explicit_bzero(&serving->service.listen_keys, sizeof serving->service.listen_keys);
 }
 
 /* Blocked in every thread, so that only this one takes them. */

@@ -13,6 +13,7 @@
 struct service {
     const struct options *options;
     struct ticket_keys ticket_keys;
+    struct ticket_keys listen_keys; /* of listen_ticket */
     struct tokens *tokens;
     struct metrics *metrics;
 };

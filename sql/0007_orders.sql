@@ -76,6 +76,33 @@ END
 $$;
 COMMENT ON FUNCTION order_call IS 'Orders something about a live call, and notes it in the ledger.';
 
+-- Notes that somebody is given a ticket to listen to a live call. base: where the call's edge is
+-- reached, NULL when as all. why: over or not_live, and nothing noted.
+CREATE FUNCTION note_listener(conversation uuid, by_whom text, OUT organization uuid, OUT base text,
+                              OUT why text)
+LANGUAGE plpgsql AS $$
+DECLARE
+    call record;
+BEGIN
+    SELECT c.organization_id, c.call_status, c.metadata ->> 'edge_run' AS edge_run,
+           c.ended_reason IS NOT NULL AS stream_over
+    INTO call FROM conversations AS c WHERE c.id = conversation;
+    IF call_status_rank(call.call_status) = 4 THEN
+        why := 'over';
+    ELSIF call.edge_run IS NULL OR call.stream_over THEN
+        why := 'not_live';
+    ELSE
+        organization := call.organization_id;
+        SELECT websocket_url INTO base FROM edges WHERE run = call.edge_run::uuid;
+        INSERT INTO call_events (organization_id, conversation_id, source, kind, idempotency_key, at,
+                                 body)
+        VALUES (call.organization_id, conversation, 'operator', 'listen', gen_random_uuid()::text,
+                now(), jsonb_build_object('kind', 'listen', 'by', by_whom));
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION note_listener IS 'Puts on record who is let listen to a call.';
+
 CREATE TYPE taken_order AS (
     id              uuid,
     edge_run        uuid,

@@ -1,8 +1,10 @@
 #include "control/commands/command.h"
 
 #include "control/store/organizations.h"
+#include "control/store/records.h"
 
 #include <jansson.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -95,6 +97,32 @@ bool command_organization(const struct options *options, struct db *db, char id[
         return false;
     }
     return command_maybe_organization(options, db, id);
+}
+
+const char *command_who(void)
+{
+    static char name[64];
+    const struct passwd *user = getpwuid(getuid());
+    snprintf(name, sizeof name, "%s", user ? user->pw_name : "unknown");
+    return name;
+}
+
+bool command_call(const struct options *options, struct db *db, const char *name,
+                  char id[COMMAND_ID_TEXT], int *status)
+{
+    char organization[COMMAND_ID_TEXT];
+    int matches;
+    *status = COMMAND_FAILED;
+    if (!command_maybe_organization(options, db, organization))
+        return false;
+    enum db_result result =
+        records_find(db, organization[0] ? organization : NULL, name, id, &matches);
+    if (result != DB_OK)
+        *status = command_database_failed(db, result);
+    else if (matches != 1)
+        *status = command_fail(
+            "there is no call \"%s\"; `ringbridge-control calls list` shows them", name);
+    return result == DB_OK && matches == 1;
 }
 
 /* -- printing ------------------------------------------------------------------------------------

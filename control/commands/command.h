@@ -17,6 +17,7 @@
 
 int command_calls(const struct options *options);
 int command_calls_order(const struct options *options, struct db *db); /* hangup, say, record */
+int command_calls_listen(const struct options *options, struct db *db);
 int command_config(const struct options *options);
 int command_credential(const struct options *options);
 int command_doctor(const struct options *options);
@@ -63,6 +64,14 @@ bool command_maybe_organization(const struct options *options, struct db *db,
  * words, one per column shown; columns beyond count are left out. */
 void command_print(const struct options *options, const struct db_rows *rows,
                    const char *const *headings, int count);
+
+/* Who types: the user's name. Valid until the next call. */
+const char *command_who(void);
+
+/* The id of the call with this id or CallSid. False after saying what is wrong; status is then
+ * the command's. */
+bool command_call(const struct options *options, struct db *db, const char *name,
+                  char id[COMMAND_ID_TEXT], int *status);
 
 /* Reads a secret from standard input: the first line, without its end. False after saying why. */
 bool command_read_secret(const char *what, char *secret, size_t room);

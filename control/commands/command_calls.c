@@ -166,16 +166,19 @@ int command_calls(const struct options *options)
     bool orders = command_is(options, "hangup", 0, OPTIONS_WORDS_MAX) ||
                   command_is(options, "say", 0, OPTIONS_WORDS_MAX) ||
                   command_is(options, "record", 0, OPTIONS_WORDS_MAX);
-    if (!lists && !shows && !orders)
+    bool listens = command_is(options, "listen", 1, 1);
+    if (!lists && !shows && !orders && !listens)
         return command_misuse(
             "calls list [--org NAME] [--limit N] | calls show ID | calls hangup ID | calls say ID "
-            "TEXT | calls record pause|resume ID  (ID: the call's id or CallSid)");
+            "TEXT | calls record pause|resume ID | calls listen ID  (ID: the call's id or "
+            "CallSid)");
     struct db *db = command_open(options);
     if (!db)
         return COMMAND_FAILED;
-    int status = lists   ? list(options, db)
-                 : shows ? show(options, db)
-                         : command_calls_order(options, db);
+    int status = lists     ? list(options, db)
+                 : shows   ? show(options, db)
+                 : listens ? command_calls_listen(options, db)
+                           : command_calls_order(options, db);
     db_close(db);
     return status;
 }

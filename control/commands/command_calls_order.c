@@ -2,13 +2,10 @@
  * call, and waited for. */
 #include "control/commands/command.h"
 #include "control/store/orders.h"
-#include "control/store/records.h"
 
 #include <jansson.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define PATIENCE_MS 10000
 #define LOOK_MS     50
@@ -31,14 +28,6 @@ static json_t *read_words(const struct options *options, const char **call)
         return json_pack("{s:s, s:b}", "kind", "record", "pause", pauses);
     }
     return NULL;
-}
-
-static const char *who(void)
-{
-    static char name[64];
-    const struct passwd *user = getpwuid(getuid());
-    snprintf(name, sizeof name, "%s", user ? user->pw_name : "unknown");
-    return name;
 }
 
 /* The answer, when there is one. */
@@ -83,7 +72,7 @@ static int give(struct db *db, const char *call, json_t *body)
     char order[UUID_TEXT_BYTES + 1];
     enum orders_given given;
     char *text = json_dumps(body, JSON_COMPACT);
-    enum db_result result = orders_give(db, call, text, who(), PATIENCE_MS, &given, order);
+    enum db_result result = orders_give(db, call, text, command_who(), PATIENCE_MS, &given, order);
     free(text);
     if (result != DB_OK)
         return command_database_failed(db, result);
@@ -96,25 +85,14 @@ static int give(struct db *db, const char *call, json_t *body)
 int command_calls_order(const struct options *options, struct db *db)
 {
     const char *name;
-    char organization[COMMAND_ID_TEXT], id[RECORDS_ID_TEXT];
-    int matches, status;
+    char id[COMMAND_ID_TEXT];
+    int status;
     json_t *body = read_words(options, &name);
     if (!body)
         return command_misuse("calls hangup ID | calls say ID TEXT (%d bytes at most) | calls "
                               "record pause|resume ID",
                               SAY_BYTES);
-    if (!command_maybe_organization(options, db, organization)) {
-        json_decref(body);
-        return COMMAND_FAILED;
-    }
-    enum db_result result =
-        records_find(db, organization[0] ? organization : NULL, name, id, &matches);
-    if (result != DB_OK)
-        status = command_database_failed(db, result);
-    else if (matches != 1)
-        status = command_fail("there is no call \"%s\"; `ringbridge-control calls list` shows them",
-                              name);
-    else
+    if (command_call(options, db, name, id, &status))
         status = give(db, id, body);
     json_decref(body);
     return status;

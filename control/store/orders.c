@@ -6,6 +6,21 @@
 
 #include <stdlib.h>
 
+static enum orders_given read_given(const char *why)
+{
+    return !why ? ORDERS_GIVEN : strcmp(why, "over") == 0 ? ORDERS_OVER : ORDERS_NOT_LIVE;
+}
+
+enum db_result orders_note_listener(struct db *db, const char *call, const char *by,
+                                    enum orders_given *given, struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT organization, base, why FROM note_listener($1::uuid, $2)", 2};
+    enum db_result result = db_run(db, &query, db_values(db_text(call), db_text(by)), rows);
+    *given = result == DB_OK ? read_given(db_cell(*rows, 0, 2)) : ORDERS_NOT_LIVE;
+    return result;
+}
+
 enum db_result orders_give(struct db *db, const char *call, const char *body_json, const char *by,
                            unsigned patience_ms, enum orders_given *given,
                            char id[UUID_TEXT_BYTES + 1])
@@ -18,7 +33,7 @@ enum db_result orders_give(struct db *db, const char *call, const char *body_jso
         db_run(db, &query,
                db_values(db_text(call), db_text(body), db_text(by), db_number(patience_ms)), &rows);
     const char *why = result == DB_OK ? db_cell(rows, 0, 1) : NULL;
-    *given = !why ? ORDERS_GIVEN : strcmp(why, "over") == 0 ? ORDERS_OVER : ORDERS_NOT_LIVE;
+    *given = read_given(why);
     if (result == DB_OK && !why) {
         bool fits = span_copy_text(span_of(db_cell(rows, 0, 0)), id, UUID_TEXT_BYTES + 1);
         assert(fits);

@@ -15,6 +15,10 @@ enum db_result orders_give(struct db *db, const char *call, const char *body_jso
                            unsigned patience_ms, enum orders_given *given,
                            char id[UUID_TEXT_BYTES + 1]);
 
+/* Notes that somebody is let listen. Rows: organization, base of the edge's URL or NULL. */
+enum db_result orders_note_listener(struct db *db, const char *call, const char *by,
+                                    enum orders_given *given, struct db_rows **rows);
+
 /* state and error of an order: "waiting", "sent", "done", "refused", "expired". */
 enum db_result orders_look(struct db *db, const char *id, struct db_rows **rows);
 
