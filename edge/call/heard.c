@@ -35,18 +35,29 @@ static void remove_row(struct heard *heard, unsigned row)
             (heard->items_count - row) * sizeof heard->items[0]);
 }
 
-/* The oldest row that has been told, or that never got a word, makes room. */
+/* Not every AI says in words what it speaks: there is nothing to tell of what is over. */
+static bool is_wordless(const struct heard *heard, const struct heard_item *item)
+{
+    bool over = item->cut || (item->sent_whole && item->start + item->samples <= heard->anchor);
+    return over && item->text_bytes == 0;
+}
+
+/* The oldest row that has been told, or else that never got a word, makes room. */
 static bool make_room(struct heard *heard)
 {
     if (heard->items_count < CALL_ITEMS_MAX)
         return true;
-    for (unsigned i = 0; i < heard->items_count; i++) {
-        if (heard->items[i].told) {
-            remove_row(heard, i);
-            return true;
-        }
-    }
-    return false;
+    unsigned row = 0;
+    while (row < heard->items_count && !heard->items[row].told)
+        row++;
+    if (row == heard->items_count)
+        for (row = 0; row < heard->items_count; row++)
+            if (is_wordless(heard, &heard->items[row]))
+                break;
+    if (row == heard->items_count)
+        return false;
+    remove_row(heard, row);
+    return true;
 }
 
 static struct heard_item *find_or_add(struct heard *heard, struct span item_id)

@@ -196,6 +196,23 @@ static void hostile_ids_and_too_many_items_are_refused(void **state)
     heard_close(&heard);
 }
 
+/* An AI that never says in words what it speaks does not use up the rows. */
+static void wordless_items_make_room(void **state)
+{
+    (void)state;
+    struct heard heard;
+    heard_open(&heard);
+    for (unsigned i = 0; i < 3 * CALL_ITEMS_MAX; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "item %u", i);
+        uint64_t now = MS(1000) * i;
+        assert_true(heard_sent(&heard, item(name), 0, 8000, now, 1));
+        heard_sent_whole(&heard, item(name));
+        assert_true(heard_echo(&heard, heard_mark(&heard), now + MS(1000)));
+    }
+    heard_close(&heard);
+}
+
 static void text_has_a_bound(void **state)
 {
     (void)state;
@@ -261,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_message_is_told_once_and_not_too_early),
         cmocka_unit_test(the_end_tells_what_there_is),
         cmocka_unit_test(hostile_ids_and_too_many_items_are_refused),
+        cmocka_unit_test(wordless_items_make_room),
         cmocka_unit_test(text_has_a_bound),
         cmocka_unit_test(an_hour_without_drift),
     };

@@ -1,0 +1,89 @@
+/* scene: one core's calls, with a carrier and an AI that do what a test says, in one thread and one
+ * process. Both peers are connections of the same io over loopback, so every byte goes through the
+ * kernel, the WebSocket layer and the ledger as it does in the product.
+ *
+ * The clock stands still unless the test moves it. Owner: the test. Bound: one call. */
+#ifndef RINGBRIDGE_TESTS_CALL_SCENE_H
+#define RINGBRIDGE_TESTS_CALL_SCENE_H
+
+#include "edge/call/own.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+#define SCENE_TEXTS_MAX 64
+
+/* What one side was told, in order. */
+struct scene_peer {
+    uint64_t conn;
+    bool open, ended, stuck; /* stuck: takes nothing from its socket */
+    uint16_t close_code;
+    uint8_t *audio; /* decoded, all of it */
+    size_t audio_bytes, audio_room;
+    unsigned media;               /* messages with audio */
+    char *texts[SCENE_TEXTS_MAX]; /* the others; the oldest go */
+    unsigned texts_count;         /* ever */
+    char order[4096];             /* one letter for each message */
+    unsigned letters;
+};
+
+struct scene {
+    struct io *io;
+    struct calls *calls;
+    struct link *link;
+    struct resolve *resolve;
+    struct mail *inbox;
+    struct metrics metrics;
+    uint16_t port;
+    struct call *call; /* NULL: it has ended, and why */
+    enum end end;
+    struct scene_peer carrier, ai;
+    bool unconfigured; /* the AI does not answer session.update */
+    uint64_t sequence;
+    unsigned pressure;
+};
+
+/* settings: JSON that is put over a plan, "{\"ai\":{\"greeting\":\"Hello.\"}}". The call is
+ * prepared and its AI ready when this returns, unless unconfigured. */
+void scene_open(struct scene *scene, const char *settings, bool unconfigured);
+void scene_close(struct scene *scene);
+
+void scene_turn(struct scene *scene);
+/* Moves the clock on, and turns. */
+void scene_pass(struct scene *scene, unsigned ms);
+
+/* Turns until it is so; the clock stands still. */
+#define scene_until(scene, condition)                                                              \
+    do {                                                                                           \
+        unsigned turns_ = 0;                                                                       \
+        while (!(condition)) {                                                                     \
+            scene_turn(scene);                                                                     \
+            if (++turns_ > 20000)                                                                  \
+                fail_msg("never came true: %s", #condition);                                       \
+        }                                                                                          \
+    } while (0)
+
+/* The carrier's side. */
+void scene_connect(struct scene *scene);
+void scene_start(struct scene *scene);
+void scene_media(struct scene *scene, uint64_t timestamp_ms, const uint8_t *codes, size_t bytes);
+void scene_carrier_says(struct scene *scene, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The AI's side. */
+void scene_configure(struct scene *scene);
+void scene_ai_says(struct scene *scene, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+/* response.output_audio.delta of so many bytes of this value. */
+void scene_delta(struct scene *scene, const char *response, const char *item, uint8_t value,
+                 size_t bytes);
+
+/* Everything said so far has been heard by everyone. */
+void scene_settle(struct scene *scene);
+
+/* Was the peer told something with this in it? Index of the latest such text, -1: no. */
+bool scene_told(const struct scene_peer *peer, const char *piece);
+
+#endif
