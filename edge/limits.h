@@ -76,6 +76,7 @@
 #define INBOX_LETTERS        16384
 #define GATHER_US            150  /* a busy core lets answers gather for so long .. */
 #define GATHER_PERCENT       10   /* .. from this share of its time on */
+#define TURN_COMPLETIONS_MAX 512  /* then what was queued is sent, and the next turn goes on */
 #define TURN_SLOW_MS         20   /* a turn that long is counted .. */
 #define TURN_STALLED_MS      100  /* .. that long is logged .. */
 #define TURN_SILENT_MS       2000 /* .. and no turn for so long ends the process */

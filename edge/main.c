@@ -107,6 +107,7 @@ static bool open_reports(void)
                                .cores_count = edge.options.cores_count};
     struct expose_config expose = {.address = edge.options.metrics,
                                    .cores_count = edge.options.cores_count,
+                                   .guard = true,
                                    .draining = &edge.draining};
     static const struct metrics *cores[CORES_MAX];
     for (unsigned i = 0; i < edge.options.cores_count; i++)

@@ -38,6 +38,7 @@ struct io_config {
     /* for tests and benches; 0: as in limits.h */
     size_t send_queue_bytes_max;
     unsigned fragments_max;       /* per message; 0: WS_FRAGMENTS_MAX */
+    unsigned completions_max;     /* of one turn; 0: TURN_COMPLETIONS_MAX */
     unsigned controls_per_second; /* 0: WS_CONTROL_PER_SECOND_MAX */
 };
 
@@ -84,7 +85,8 @@ struct io_done {
 };
 
 /* Takes the next completion. io has already cleared the ledger bit, found the conn and, for
- * OP_ACCEPT, made one. False: none left. Bounded by what was there when io_wait returned. */
+ * OP_ACCEPT, made one. False: none left. Bounded by what was there when io_wait returned and by
+ * TURN_COMPLETIONS_MAX: behind a flood, what others are sent still leaves after so many. */
 bool io_next(struct io *io, struct io_done *done);
 
 /* What the completion means to its conn; afterwards, whichever it was, pull conn_next until it says

@@ -43,6 +43,8 @@ static struct io_config with_defaults(struct io_config config)
     config.ring_entries = config.ring_entries ? config.ring_entries : RING_ENTRIES;
     config.receive_buffers = config.receive_buffers ? config.receive_buffers : RECEIVE_BUFFERS;
     config.fragments_max = config.fragments_max ? config.fragments_max : WS_FRAGMENTS_MAX;
+    if (!config.completions_max)
+        config.completions_max = TURN_COMPLETIONS_MAX;
     if (!config.controls_per_second)
         config.controls_per_second = WS_CONTROL_PER_SECOND_MAX;
     if (!config.send_queue_bytes_max)
@@ -215,6 +217,10 @@ static void note_turn(struct io *io, uint64_t worked_ns, uint64_t waited_ns)
     histogram_add(&metrics->turn_length, worked_ns / NS_PER_US);
     if (worked_ns > TURN_SLOW_MS * NS_PER_MS)
         COUNT(metrics, turns_slow);
+    if (worked_ns > TURN_STALLED_MS * NS_PER_MS) { /* the watcher of pulse.h logs it */
+        COUNT_BY(metrics, stalled_us, worked_ns / NS_PER_US);
+        COUNT(metrics, turns_stalled);
+    }
 }
 
 /* Handing over comes first and is work: the sends happen in it. What it brought answers for need
@@ -232,7 +238,8 @@ void io_wait(struct io *io, unsigned wait_ms)
     uint64_t worked_until_ns = io->now_ns;
     if (ring_ready(io->ring) == 0)
         wait_for_answer(io, wait_ms);
-    io->answers_left = ring_ready(io->ring);
+    unsigned ready = ring_ready(io->ring);
+    io->answers_left = ready < io->config.completions_max ? ready : io->config.completions_max;
     note_turn(io, worked_until_ns - began_ns, io->now_ns - worked_until_ns);
     wheel_advance(&io->wheel, io->now_ms);
 }

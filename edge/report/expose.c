@@ -1,6 +1,7 @@
 #include "edge/report/expose.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/panic.h"
 #include "edge/report/exposition.h"
 #include "edge/report/pulse.h"
@@ -48,6 +49,19 @@ static int find_stuck(struct expose *expose)
     return pulse_stuck(&expose->pulse);
 }
 
+static void watch(struct expose *expose)
+{
+    struct pulse_stall stall;
+    int stuck = find_stuck(expose);
+    while (pulse_stalled(&expose->pulse, &stall))
+        log_warn("a core took long", log_number("core", stall.core), log_number("ms", stall.ms),
+                 log_number("turns", stall.turns));
+    if (stuck < 0 || !expose->config.guard)
+        return;
+    log_error("a core stands still", log_number("core", stuck), log_number("ms", PULSE_STILL_MS));
+    never("a core that does not turn");
+}
+
 /* Waits for events on a descriptor, looking at the cores meanwhile. False when the time is up or
  * the listener is to end. */
 static bool await(struct expose *expose, int descriptor, short events, uint64_t until_ms)
@@ -60,7 +74,7 @@ static bool await(struct expose *expose, int descriptor, short events, uint64_t 
         struct pollfd polls[2] = {{.fd = expose->stop, .events = POLLIN},
                                   {.fd = descriptor, .events = events}};
         int ready = poll(polls, 2, (int)(left_ms < PULSE_LOOK_MS ? left_ms : PULSE_LOOK_MS));
-        pulse_look(&expose->pulse, now_ms());
+        watch(expose);
         if (ready > 0 && polls[0].revents)
             return false;
         if (ready > 0)

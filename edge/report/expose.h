@@ -3,7 +3,9 @@
  * A thread of its own with a plain blocking loop; it must answer when the cores are busy. GET only,
  * heads of at most 4 KiB, 2 s per client, one client at a time. Loopback by default.
  * /metrics joins the cores', the link's and control's figures (each series once).
- * /healthz is 200 while the process lives and its cores turn (pulse.h).
+ * /healthz is 200 while the process lives and its cores turn (pulse.h). As a guard the thread also
+ * logs turns over TURN_STALLED_MS and ends the process, with the flight recorders' report, when a
+ * core has not turned for TURN_SILENT_MS: its calls are lost anyway, and a new process takes calls.
  * /readyz is 200 while new calls are taken, else 503 with why: draining, a stuck core, or
  * link_unready. Thread: open and close the boot thread. */
 #ifndef RINGBRIDGE_EDGE_REPORT_EXPOSE_H
@@ -23,6 +25,7 @@ struct expose_config {
     unsigned cores_count;
     const struct metrics *metrics[CORES_MAX]; /* borrowed */
     struct link *link;                        /* borrowed; NULL: there is no control */
+    bool guard;                               /* a core that stands still ends the process */
     const bool *draining;                     /* read with __atomic_load_n */
 };
 

@@ -33,6 +33,7 @@ struct metrics {
 #undef SECONDS
 #undef RATIO
 #undef HISTOGRAM
+    uint64_t over;                /* 1: the core has ended and turns no more; not shown */
     uint64_t ends[END_COUNT];     /* ringbridge_calls_ended_total{reason="..."} */
     uint64_t faults[FAULT_COUNT]; /* ringbridge_faults_total{fault="..."} */
 };

@@ -4,7 +4,9 @@
  * watches looks at the counters at least every PULSE_LOOK_MS; a core is stuck when its counter has
  * stood still over PULSE_STILL_MS of such looks. Time during which nobody looked (the process was
  * stopped, the machine overloaded) counts as one look at most, so that a process that wakes up is
- * not judged by its sleep. Thread: the watcher's. Bound: fixed size. */
+ * not judged by its sleep. A core that has ended is not stuck. It also tells which cores had turns
+ * longer than TURN_STALLED_MS: the core counts them, the watcher may log them. Thread: the
+ * watcher's. Bound: fixed size. */
 #ifndef RINGBRIDGE_EDGE_REPORT_PULSE_H
 #define RINGBRIDGE_EDGE_REPORT_PULSE_H
 
@@ -14,7 +16,7 @@
 #include <stdbool.h>
 
 #define PULSE_LOOK_MS  500
-#define PULSE_STILL_MS 2000
+#define PULSE_STILL_MS TURN_SILENT_MS
 
 struct pulse {
     const struct metrics *const *metrics; /* borrowed, one per core */
@@ -22,7 +24,8 @@ struct pulse {
     uint64_t looked_ms;
     struct {
         uint64_t turns;
-        uint64_t still_ms; /* looked at for so long without a turn */
+        uint64_t still_ms;            /* looked at for so long without a turn */
+        uint64_t stalled, stalled_us; /* told so far */
     } cores[CORES_MAX];
 };
 
@@ -34,5 +37,13 @@ void pulse_look(struct pulse *pulse, uint64_t now_ms);
 
 /* The first core that stands still as of the last look, or -1. */
 int pulse_stuck(const struct pulse *pulse);
+
+struct pulse_stall {
+    unsigned core;
+    uint64_t turns, ms; /* so many turns took so long together */
+};
+
+/* Long turns that were not told yet, core by core. False: no more. */
+bool pulse_stalled(struct pulse *pulse, struct pulse_stall *stall);
 
 #endif

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -91,6 +92,32 @@ static void does_not_wait_for_what_is_there(void **state)
     stage_close(&stage);
 }
 
+/* More than a turn takes: the rest is taken by the turns after it, in order, without a wait. */
+static void a_turn_takes_so_many_and_no_more(void **state)
+{
+    static struct stage stage;
+    int fds[20];
+    (void)state;
+    stage_open(&stage, (struct io_config){.completions_max = 4}, false);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(stage.port),
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    for (unsigned i = 0; i < 20; i++) {
+        fds[i] = socket(AF_INET, SOCK_STREAM, 0);
+        assert_int_equal(connect(fds[i], (struct sockaddr *)&address, sizeof address), 0);
+    }
+    for (uint64_t before = 0; stage.metrics.conns_accepted < 20;) {
+        uint64_t completions = stage.metrics.completions;
+        stage_turn(&stage, 1000);
+        assert_true(stage.metrics.completions - completions <= 4);
+        assert_true(stage.metrics.conns_accepted > before); /* nothing else is there to be done */
+        before = stage.metrics.conns_accepted;
+    }
+    for (unsigned i = 0; i < 20; i++)
+        close(fds[i]);
+    stage_close(&stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -99,6 +126,7 @@ int main(void)
         cmocka_unit_test(stays_in_bounds),
         cmocka_unit_test(a_core_tells_its_own),
         cmocka_unit_test(does_not_wait_for_what_is_there),
+        cmocka_unit_test(a_turn_takes_so_many_and_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,15 +1,18 @@
 /* The listener, over real sockets: what it says, to whom it says no, when it calls a core stuck. */
 #include "common/log.h"
 #include "edge/report/expose.h"
+#include "edge/report/pulse.h"
 #include "tests/report/check.h"
 #include "tests/report/link_control.h"
 
 #include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define CORES 2
@@ -234,6 +237,34 @@ static void notices_a_core_that_stands_still(void **state)
     assert_int_equal(200, await_health(scene, 200));
 }
 
+/* As in the edge: a core that does not turn ends the process, with a report; one that has ended
+ * does not. */
+static void a_guard_ends_the_process(void **state)
+{
+    (void)state;
+    for (int over = 0; over < 2; over++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            static struct metrics metrics;
+            static const bool draining = false;
+            char error[256];
+            struct expose_config config = {.address = "127.0.0.1:0",
+                                           .cores_count = 1,
+                                           .metrics = {&metrics},
+                                           .guard = true,
+                                           .draining = &draining};
+            GAUGE_SET(&metrics, over, over);
+            bool open = expose_open(&config, error, sizeof error);
+            poll(NULL, 0, over ? PULSE_STILL_MS + 2 * PULSE_LOOK_MS : 60000);
+            _exit(open ? 0 : 1);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_int_equal(WIFSIGNALED(status) ? WTERMSIG(status) : 0, over ? 0 : SIGABRT);
+        assert_true(!over || WEXITSTATUS(status) == 0);
+    }
+}
+
 static void *play_control(void *context)
 {
     struct control *control = context;
@@ -325,6 +356,7 @@ int main(void)
         with(does_not_wait_for_the_silent),
         with(is_not_ready_while_draining),
         with(notices_a_core_that_stands_still),
+        cmocka_unit_test(a_guard_ends_the_process),
         with(joins_controls_figures),
         with(refuses_addresses),
     };
