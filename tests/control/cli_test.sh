@@ -142,6 +142,33 @@ is 1 'there is no call' calls show 'x'" OR true"
 "$control" calls show "$sid" --json | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d["messages"][1]["interrupted"]' ||
     die "calls show --json is not JSON"
 
+# Orders need a live call; jobs and recordings.
+is 1 'the call is over' calls hangup "$sid"
+is 1 'the call is over' calls say "$sid" Hello
+is 1 'the call is over' calls record pause "$sid"
+is 1 'the call is over' calls listen "$sid"
+is 1 'there is no call' calls hangup nobody
+is 2 'calls record pause|resume ID' calls record stop "$sid"
+is 2 'calls say ID TEXT' calls say "$sid"
+psql "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -c "INSERT INTO jobs (organization_id, kind, idempotency_key, state, due_at,
+    tries, max_tries, last_error, finished_at) VALUES ('$acme', 'sample', 'k', 'dead', NULL, 3, 3, 'no luck', now())"
+is 0 'sample  dead   3/3 .*no luck' jobs list
+is 0 'Acme  *sample' jobs list dead --org Acme
+is 2 'queued, leased, done or dead' jobs list lost
+job=$("$control" jobs list dead --json | python3 -c 'import json, sys; print(json.load(sys.stdin)[0]["id"])')
+is 0 '"last_error": "no luck"' jobs show "$job"
+is 0 'due now' jobs retry "$job"
+is 0 'queued *0/3' jobs list queued
+is 1 'no job "nothing"' jobs retry nothing
+is 0 'dropped' jobs drop "$job"
+is 1 'there is no job' jobs show "$job"
+is 1 'there is no job' jobs drop "$job"
+is 2 'jobs list' jobs
+is 0 '' recordings list
+is 1 'there is no recording' recordings show "$sid"
+is 1 'there is no recording' recordings export "$job"
+is 2 'recordings list' recordings export
+
 # Doctor, with everything in place and then not.
 export PUBLIC_URL=https://voice.example.com TWILIO_AUTH_TOKEN=t0ken TWILIO_ACCOUNT_SID=$account OPENAI_API_KEY=sk-x
 is 0 'All is well' doctor --socket "$work/control.sock"
