@@ -256,7 +256,7 @@ static void a_guard_ends_the_process(void **state)
                                            .draining = &draining};
             GAUGE_SET(&metrics, over, over);
             bool open = expose_open(&config, error, sizeof error);
-            poll(NULL, 0, over ? PULSE_STILL_MS + 2 * PULSE_LOOK_MS : 60000);
+            poll(NULL, 0, over ? PULSE_STILL_MS + 2 * PULSE_LOOK_MS : 20000);
             _exit(open ? 0 : 1);
         }
         assert_int_equal(waitpid(child, &status, 0), child);
