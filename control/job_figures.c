@@ -9,13 +9,15 @@ static const uint64_t bounds_us[JOB_FIGURES_BUCKETS - 1] = {10000,    100000,   
 static const struct gauge {
     const char *name, *help;
     size_t offset;
+    double unit; /* of one of what is counted */
 } gauges[] = {
     {"jobs_waiting", "Jobs that wait, in the whole database.",
-     offsetof(struct job_figures, waiting)},
-    {"jobs_running", "Jobs that some control is at.", offsetof(struct job_figures, running)},
-    {"jobs_dead", "Jobs given up, for a person to look at.", offsetof(struct job_figures, buried)},
-    {"jobs_oldest_ms", "How long the oldest job that is due has waited.",
-     offsetof(struct job_figures, oldest_ms)},
+     offsetof(struct job_figures, waiting), 1},
+    {"jobs_running", "Jobs that some control is at.", offsetof(struct job_figures, running), 1},
+    {"jobs_dead", "Jobs given up, for a person to look at.", offsetof(struct job_figures, buried),
+     1},
+    {"jobs_oldest_seconds", "How long the oldest job that is due has waited.",
+     offsetof(struct job_figures, oldest_ms), 0.001},
 };
 
 static const struct result {
@@ -74,8 +76,9 @@ void job_figures_write(FILE *out, const struct job_figures *figures, int count)
     for (size_t g = 0; g < sizeof gauges / sizeof gauges[0] && count > 0; g++) {
         write_head(out, gauges[g].name, "gauge", gauges[g].help);
         for (int i = 0; i < count; i++)
-            fprintf(out, "ringbridge_control_%s{kind=\"%s\"} %" PRIu64 "\n", gauges[g].name,
-                    figures[i].kind, read_at(&figures[i], gauges[g].offset));
+            fprintf(out, "ringbridge_control_%s{kind=\"%s\"} %.15g\n", gauges[g].name,
+                    figures[i].kind,
+                    (double)read_at(&figures[i], gauges[g].offset) * gauges[g].unit);
     }
     if (count > 0)
         write_head(out, "jobs_total", "counter", "Runs of jobs by how they ended.");
