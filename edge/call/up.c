@@ -184,8 +184,6 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
     COUNT_BY(calls->metrics, audio_carrier_in, samples);
     if (call->ai_state == AI_READY)
         TRY(look_at_queue(calls, call));
-    if (call->speech.open)
-        TRY(interrupt_hear(calls, call, media->payload, samples));
     if (up_open(call)) {
         TRY(join_frame(calls, call, media->payload, samples));
     } else {
@@ -194,6 +192,8 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
         TRY(up_keep(calls, call, calls->codes, samples));
     }
     call->up.samples += samples;
+    if (call->speech.open)
+        TRY(interrupt_hear(calls, call, media->payload, samples));
     if (call->figures.frames_up % LATENCY_EVERY == 0)
         histogram_add(&calls->metrics->relay_up,
                       (clock_monotonic_ns() - io_now_ns(calls->io)) / 1000);

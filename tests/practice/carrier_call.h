@@ -35,6 +35,7 @@ struct carrier_call {
     unsigned documents, sequence, requests;
     struct carrier_leg leg;
     bool leg_used, leg_running, answered, caller_gone, ended, idle, done;
+    struct carrier_url stream_url;
     char stream_name[64], stream_callback[CARRIER_URL_BYTES_MAX];
     bool stream_callback_get;
     struct carrier_status status;

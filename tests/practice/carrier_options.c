@@ -27,6 +27,7 @@
     X(PATIENCE, "patience-ms", "MS", "wait so long for an answer (8000)")                          \
     X(HANGUP, "hangup-after", "MS", "hang up so long after the stream began, script or no script") \
     X(CALL_MAX, "call-max", "MS", "no call lasts longer (120000)")                                 \
+    X(STREAM_AFTER, "stream-after", "MS", "begin the stream so long after it was asked for (0)")   \
     X(CALLS, "calls", "N", "so many calls (1)")                                                    \
     X(RATE, "rate", "N", "so many calls begin in a second (10)")                                   \
     X(OUT, "out", "FILE", "write what the caller heard, when he heard it, as WAV")                 \
@@ -169,6 +170,9 @@ static int read_counts(struct carrier_options *options, enum choice option, cons
         break;
     case OPTION_CALL_MAX:
         options->call_max_ms = number;
+        break;
+    case OPTION_STREAM_AFTER:
+        options->stream_after_ms = number;
         break;
     case OPTION_CALLS:
         options->calls = (unsigned)number;

@@ -31,6 +31,7 @@ struct carrier_options {
     struct carrier_script script;
     uint64_t hangup_after_ms; /* 0: when the script is over */
     uint64_t call_max_ms;
+    uint64_t stream_after_ms; /* from the TwiML to the stream's connection */
     unsigned calls;
     double rate; /* calls begun in a second */
     const char *out, *sent_out, *json;

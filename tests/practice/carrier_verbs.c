@@ -120,6 +120,13 @@ static unsigned check_stream(struct carrier_call *call, int stream, struct carri
     return 0;
 }
 
+static void open_stream(void *owner)
+{
+    struct carrier_call *call = owner;
+    call->leg_running = true;
+    carrier_leg_open(&call->leg, &call->stream_url);
+}
+
 static void connect_stream(struct carrier_call *call, int stream)
 {
     struct carrier_url url;
@@ -149,8 +156,11 @@ static void connect_stream(struct carrier_call *call, int stream)
     call->stream_callback_get = asks_get(call, stream, "statusCallbackMethod");
     take_parameters(call, stream);
     call->leg_used = true;
-    call->leg_running = true;
-    carrier_leg_open(&call->leg, &url);
+    call->stream_url = url;
+    call->timer = (struct peer_timer){.fire = open_stream, .owner = call};
+    peer_timer_set(call->carrier->loop, &call->timer,
+                   peer_loop_now_ns(call->carrier->loop) +
+                       call->carrier->options->stream_after_ms * 1000000);
 }
 
 static void do_connect(struct carrier_call *call, int verb)
