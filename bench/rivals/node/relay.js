@@ -39,6 +39,7 @@ class Call {
     this.ai.on('error', (error) => { console.error(error.message); carrier.close(); });
     carrier.on('message', (data) => this.fromCarrier(JSON.parse(data)));
     carrier.on('close', () => this.ai.close());
+    carrier.on('error', (error) => console.error(error.message)); // close follows
   }
 
   append(payload) {
