@@ -61,6 +61,7 @@
 
 /* Send queues, per socket: the policy when full stands with the caller of conn_frame_begin */
 #define SEND_QUEUE_BYTES_MAX 1048576
+#define SEND_UNSENT_BYTES    32768 /* of a dialled socket, in the kernel beyond the peer's window */
 #define SEND_PROGRESS_MS     10000 /* no byte accepted for so long: peer_slow */
 
 /* One core's machinery */

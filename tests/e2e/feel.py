@@ -120,6 +120,19 @@ def turns_are_measured():
             assert system.metric(f'ringbridge_turn_seconds_count{{part="{part}"}}') == 2
 
 
+def an_ai_that_stops_reading_is_bounded():
+    """It takes nothing any more: caller audio is kept two seconds, oldest dropped, and ten seconds later that is the end."""
+    with System() as system:
+        system.organisation("A", "+15550100", greeting="Good day.", model="practice-stall", audio_format="pcm")
+        report = system.call("--hangup-after", "60000", hint=False, check=False)
+        row = system.finished(report["calls"][0]["call_sid"])
+        print(row["ended_reason"], row["figures"])
+        assert row["ended_reason"] == "ai_too_slow", row
+        assert row["figures"]["slow_dropped_bytes"] > 16000, row["figures"]
+        assert system.metric("ringbridge_ai_slow_total") == 1
+
+
 if __name__ == "__main__":
     run(a_firm_greeting_is_heard_whole_and_the_caller_answered, speech_that_has_to_last, a_word_in_passing_stops_nobody,
-        the_greeting_is_the_first_thing_after_start, appends_are_as_long_as_chosen, turns_are_measured)
+        the_greeting_is_the_first_thing_after_start, appends_are_as_long_as_chosen, turns_are_measured,
+        an_ai_that_stops_reading_is_bounded)
