@@ -435,6 +435,24 @@ static void hears_a_firm_greeting_whole(void **state)
     scene_close(&scene);
 }
 
+/* The same when all of it was there, and its response done, before the stream began. */
+static void hears_a_firm_greeting_whole_from_frame_one(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, FIRM, false);
+    respond(&scene, "resp_1");
+    scene_delta(&scene, "resp_1", "item_1", 0x11, 16000);
+    finish(&scene, "resp_1", "item_1");
+    scene_connect(&scene);
+    scene_start(&scene);
+    say_frames(&scene, 50);
+    speak_up(&scene, 0);
+    assert_int_equal(0, scene.call->figures.barge_ins);
+    assert_null(strchr(scene.carrier.order, 'c'));
+    scene_close(&scene);
+}
+
 static void short_speech_interrupts_nothing(void **state)
 {
     (void)state;
@@ -695,6 +713,7 @@ int main(void)
         cmocka_unit_test(forgets_a_greeting_nobody_came_for),
         cmocka_unit_test(interrupts_at_once_by_default),
         cmocka_unit_test(hears_a_firm_greeting_whole),
+        cmocka_unit_test(hears_a_firm_greeting_whole_from_frame_one),
         cmocka_unit_test(short_speech_interrupts_nothing),
         cmocka_unit_test(says_what_is_ordered),
         cmocka_unit_test(asks_again_when_refused),
