@@ -64,7 +64,8 @@
  *          all of these may be absent: "greeting_interruptible":true, "interrupt_after_ms":0,
  *          "vad_prefix_ms":300, "vad_silence_ms":500, "vad_threshold_percent":50,
  *          "session_max_s":3600}}}
- *    Secrets in it (key) are wiped by the edge when the AI leg is up or the plan dies.
+ *    The key is kept by the edge as long as the call, because its AI session may have to be replaced,
+ *    and wiped then.
  * ORDER "hangup": {"kind":"hangup","call":uuid,"reason":"name from end.def"}
  * ORDER "record": {"kind":"record","call":uuid,"pause":bool}   pause or resume the recording
  * ORDER "say":    {"kind":"say","call":uuid,"text":"..","interruptible":bool}  the agent says this
@@ -87,6 +88,10 @@
  *    "tool_call" {"call_id","name","arguments"}    recorded
  *    "usage"     {"response_id","status","usage":{..as the backend sent it..}}
  *    "ended"     {"reason","duration_ms","figures":{..}}   exactly one per stream, its last seq
+ *    "ai_lost"   {"reason"}                        AI session lost; another is on its way
+ *    "ai_resumed" {"session_id","gap_ms","tries","items","replayed_ms"}   it is there, with the
+ *                 conversation so far and the caller's last words
+ *    "ai_renewed" {..the same..}                   replaced in a pause, before its longest duration
  *    "ai_error"  {"code","error_type","text"}      what the AI complained about
  *    "recording" {"file","samples","lost_samples"} a spool file is finished (common/spool_format.h);
  *                 control has it encoded and then deletes the file

@@ -50,14 +50,23 @@
 #define CORE_PRESSURE_EASED  50    /* .. until it is below this */
 #define CALL_AHEAD_BYTES_MAX                                                                       \
     240000 /* agent audio before the stream starts: 30 s; the response is stopped there */
-#define CALL_SAYS_MAX         4   /* texts that wait to be said, greeting included; more: dropped */
-#define CALL_GAP_TOLD_MS      100 /* a gap in the caller's audio that counts as the carrier's loss */
-#define CALL_UNPLAYED_MS_MAX  540000 /* agent audio at the carrier, who drops beyond ten minutes */
-#define CALL_READY_MS         10000  /* from dialling the AI to a configured session */
-#define CALL_ITEMS_MAX        8      /* AI items being played at once */
-#define CALL_MARKS_MAX        128    /* marks on their way */
-#define CALL_MARK_EVERY_MS    200    /* audio between two marks */
-#define CALL_TICKET_BYTES_MAX 128
+#define CALL_SAYS_MAX            4 /* texts that wait to be said, greeting included; more: dropped */
+#define CALL_GAP_TOLD_MS         100 /* a gap in the caller's audio that counts as the carrier's loss */
+#define CALL_UNPLAYED_MS_MAX     540000 /* agent audio at the carrier, who drops beyond ten minutes */
+#define CALL_RECENT_BYTES        16000 /* the caller's last two seconds, for an AI that takes over */
+#define HISTORY_BYTES_MAX        32768  /* of what was said, for the same; the oldest goes first */
+#define CALL_READY_MS            10000  /* from dialling the AI to a configured session */
+#define SESSION_READY_MS         3000   /* the same, when it replaces one that was lost */
+#define SESSION_OUTAGE_MS_MAX    8000   /* an AI that is away for longer ends the call */
+#define SESSION_QUICK_MS         20000  /* a session lost sooner than this after it was ready .. */
+#define SESSION_QUICK_LOSSES_MAX 3      /* .. and so many in a row: it will not get better */
+#define SESSION_ANSWER_MS        5000   /* after which an answer that did not begin is asked for */
+#define SESSION_AHEAD_MS         120000 /* before its provider's cap a session looks for a pause */
+#define SESSION_PAUSE_MS         200    /* between two looks */
+#define CALL_ITEMS_MAX           8      /* AI items being played at once */
+#define CALL_MARKS_MAX           128    /* marks on their way */
+#define CALL_MARK_EVERY_MS       200    /* audio between two marks */
+#define CALL_TICKET_BYTES_MAX    128
 
 /* Send queues, per socket: the policy when full stands with the caller of conn_frame_begin */
 #define SEND_QUEUE_BYTES_MAX 1048576

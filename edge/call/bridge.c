@@ -111,21 +111,6 @@ static void note_caller_item(struct call *call, struct span item_id)
 
 /* ---- what else the AI says ---- */
 
-/* Codes after which a new session would meet the same wall, or this one is over. */
-static enum end judge_error(const struct call *call, const struct realtime_event *error)
-{
-    static const char *const fatal[] = {"insufficient_quota", "invalid_api_key",
-                                        "account_deactivated", "billing_hard_limit_reached",
-                                        "beta_api_shape_disabled"};
-    if (span_is(error->code, "session_expired"))
-        return END_ai_expired;
-    for (size_t i = 0; i < sizeof fatal / sizeof fatal[0]; i++)
-        if (span_is(error->code, fatal[i]))
-            return END_ai_error;
-    return call->ai_state == AI_READY ? END_NONE
-                                      : END_ai_refused; /* it refused our session.update */
-}
-
 enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
 {
     struct realtime_event event;
@@ -140,15 +125,20 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
         return down_whole(calls, call, event.item_id);
     case REALTIME_SPEECH_STARTED:
         note_caller_item(call, event.item_id);
+        session_speech(call, &event);
         return interrupt_started(calls, call, &event);
     case REALTIME_SPEECH_STOPPED:
         interrupt_stopped(calls, call, &event);
+        session_silence(call, &event);
+        if (!down->response[0])
+            session_expect(calls, call);
         return END_NONE;
     case REALTIME_SESSION_UPDATED:
         return dial_ready(calls, call, &event);
     case REALTIME_RESPONSE_CREATED:
         if (!span_copy_text(event.response_id, down->response, sizeof down->response))
             return call_blame_ai(call, FAULT_ai_event);
+        session_answered(call);
         if (!speak_created(call, event.response_id))
             turn_answering(&call->turn);
         return END_NONE;
@@ -161,6 +151,10 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
         return END_NONE;
     case REALTIME_CALLER_TEXT_DONE:
         record_caller_text(calls, call, &event);
+        session_transcribed(call, event.text);
+        return END_NONE;
+    case REALTIME_CALLER_TEXT_FAILED:
+        session_transcribed(call, (struct span){NULL, 0});
         return END_NONE;
     case REALTIME_TOOL_CALL:
         record_tool_call(calls, call, &event);
@@ -168,8 +162,8 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
     case REALTIME_ERROR:
         record_ai_error(calls, call, &event);
         speak_refused(call, &event);
-        return judge_error(call, &event);
-    default: /* session.created, committed, item added, failed transcripts, others
+        return session_judge(call, &event);
+    default: /* session.created, committed, item added, others
               */
         return END_NONE;
     }

@@ -136,6 +136,8 @@ struct call *call_prepare(struct calls *calls, struct plan *plan)
     call->carrier_timer.kind = TIMER_CARRIER;
     call->ai_timer.kind = TIMER_AI;
     call->duration_timer.kind = TIMER_DURATION;
+    call->session.timer.kind = TIMER_SESSION;
+    call->session.timer.ref = call_ref(call);
     call->join_timer.kind = TIMER_JOIN;
     call->carrier_timer.ref = call->ai_timer.ref = call->duration_timer.ref = call_ref(call);
     call->join_timer.ref = call_ref(call);
@@ -151,7 +153,7 @@ struct call *call_prepare(struct calls *calls, struct plan *plan)
     int64_t wait_ms = plan->expires_at_ms - clock_wall_ms();
     wheel_set(io_wheel(calls->io), &call->carrier_timer,
               call->prepared_ms + (uint64_t)(wait_ms > 0 ? wait_ms : 0));
-    dial_start(calls, call);
+    call_settle(calls, call, dial_start(calls, call));
     return call->state == CALL_ENDED ? NULL : call;
 }
 
@@ -216,6 +218,14 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
     calls->ended_slots[calls->ended_count++] = call->slot;
 }
 
+void call_settle(struct calls *calls, struct call *call, enum end end)
+{
+    if (end != END_NONE && call->state != CALL_ENDED)
+        end = session_lost(calls, call, end);
+    if (end != END_NONE)
+        call_end(calls, call, end);
+}
+
 static void free_call(struct calls *calls, struct call *call)
 {
     assert(call->state == CALL_ENDED);
@@ -226,6 +236,7 @@ static void free_call(struct calls *calls, struct call *call)
     wheel_cancel(wheel, &call->join_timer);
     admit_forget(calls, call);
     forget_call(calls, call);
+    session_close(calls, call);
     heard_close(&call->down.heard);
     ahead_close(call);
     speak_close(call);
@@ -343,8 +354,7 @@ void calls_on_message(struct calls *calls, struct conn *conn, const struct messa
     assert(call && call->state != CALL_ENDED); /* an ended call has let go of its connections */
     enum end end =
         leg == LEG_CARRIER ? on_carrier(calls, call, message) : on_ai(calls, call, message);
-    if (end != END_NONE)
-        call_end(calls, call, end);
+    call_settle(calls, call, end);
 }
 
 /* The silence deadline is moved lazily: once when it is due, not with every frame. */
@@ -375,8 +385,9 @@ void calls_on_timer(struct calls *calls, const struct timer *timer)
         end = join_due(calls, call);
     else if (timer->kind == TIMER_DURATION)
         end = END_duration_limit;
-    if (end != END_NONE)
-        call_end(calls, call, end);
+    else if (timer->kind == TIMER_SESSION)
+        end = session_due(calls, call);
+    call_settle(calls, call, end);
 }
 
 static void hang_up(struct calls *calls, const struct link_hangup *hangup)
@@ -393,9 +404,7 @@ static void say(struct calls *calls, const struct link_say *order)
          call = call->next_by_conversation) {
         if (call->state == CALL_ENDED || strcmp(call->plan->call, order->call) != 0)
             continue;
-        enum end end = speak_order(calls, call, order);
-        if (end != END_NONE)
-            call_end(calls, call, end);
+        call_settle(calls, call, speak_order(calls, call, order));
     }
 }
 

@@ -19,6 +19,7 @@
 #include "common/end.h"
 #include "common/mail.h"
 #include "edge/call/heard.h"
+#include "edge/call/session.h"
 #include "edge/call/speech.h"
 #include "edge/call/turn.h"
 #include "edge/io/conn.h"
@@ -32,7 +33,7 @@
 enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2 };
 
 /* Timers of this layer, beside TIMER_CONN. */
-enum { TIMER_CARRIER = 2, TIMER_AI, TIMER_DURATION, TIMER_JOIN };
+enum { TIMER_CARRIER = 2, TIMER_AI, TIMER_DURATION, TIMER_JOIN, TIMER_SESSION };
 
 /* Letters between cores, beside those of link.h and resolve.h. */
 enum { LETTER_CONN = 10, LETTER_DRAIN_DEADLINE };
@@ -132,6 +133,7 @@ struct call {
     struct speak speak;
     struct speech speech;
     struct turn turn;
+    struct session session;
     struct caller_item caller_items[CALLER_ITEMS];
     unsigned caller_items_next;
     struct figures figures;

@@ -5,15 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void dial_start(struct calls *calls, struct call *call)
+enum end dial_start(struct calls *calls, struct call *call)
 {
     const struct plan *plan = call->plan;
     call->ai_state = AI_RESOLVING;
     call->dialled_ms = io_now_ms(calls->io);
-    wheel_set(io_wheel(calls->io), &call->ai_timer, call->dialled_ms + CALL_READY_MS);
-    if (!resolve_ask(calls->config.resolve, plan->ai.host, plan->ai.port,
-                     calls->config.inboxes[calls->config.core], call_ref(call)))
-        call_end(calls, call, END_ai_unresolved);
+    wheel_set(io_wheel(calls->io), &call->ai_timer,
+              call->dialled_ms + (call->session.lost ? SESSION_READY_MS : CALL_READY_MS));
+    return resolve_ask(calls->config.resolve, plan->ai.host, plan->ai.port,
+                       calls->config.inboxes[calls->config.core], call_ref(call))
+               ? END_NONE
+               : END_ai_unresolved;
 }
 
 static struct conn *dial(struct calls *calls, struct call *call)
@@ -55,14 +57,15 @@ static enum end dial_next(struct calls *calls, struct call *call)
 
 void dial_resolved(struct calls *calls, struct call *call, struct resolved *resolved)
 {
-    assert(call->ai_state == AI_RESOLVING && !call->addresses);
-    call->addresses = resolved;
-    enum end end = resolved->count ? dial_next(calls, call) : END_ai_unresolved;
-    if (end == END_NONE)
+    if (call->ai_state != AI_RESOLVING) { /* asked for by a session that was given up since */
+        free(resolved);
         return;
-    if (end == END_ai_unresolved)
+    }
+    assert(!call->addresses);
+    call->addresses = resolved;
+    if (!resolved->count)
         COUNT(calls->metrics, faults[FAULT_resolve_failed]);
-    call_end(calls, call, end);
+    call_settle(calls, call, resolved->count ? dial_next(calls, call) : END_ai_unresolved);
 }
 
 static enum end failure(const struct message *message)
@@ -121,7 +124,6 @@ enum end dial_opened(struct calls *calls, struct call *call)
     char *text = realtime_session_update(&session, &bytes);
     bool sent = text && conn_send_text(calls->io, call_ai(calls, call), span_from(text, bytes));
     free(text);
-    plan_forget_key(call->plan);
     call->ai_state = AI_CONFIGURING;
     return sent ? END_NONE : END_internal;
 }
@@ -131,10 +133,12 @@ enum end dial_ready(struct calls *calls, struct call *call, const struct realtim
     if (call->ai_state != AI_CONFIGURING)
         return END_NONE; /* a later session.updated is an answer to nothing of ours */
     call->ai_state = AI_READY;
-    call->figures.dial_ms = io_now_ms(calls->io) - call->dialled_ms;
-    histogram_add(&calls->metrics->ai_ready, call->figures.dial_ms * 1000);
+    uint64_t dial_ms = io_now_ms(calls->io) - call->dialled_ms;
+    if (call->session.ready_count == 0)
+        call->figures.dial_ms = dial_ms;
+    histogram_add(&calls->metrics->ai_ready, dial_ms * 1000);
     wheel_cancel(io_wheel(calls->io), &call->ai_timer);
     record_ready(calls, call, event->session_id);
-    TRY(up_flush_early(calls, call));
+    TRY(session_ready(calls, call, event));
     return speak_greeting(calls, call);
 }

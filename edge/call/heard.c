@@ -208,6 +208,14 @@ unsigned heard_interrupt(struct heard *heard, uint64_t now, struct heard_item *c
     return count;
 }
 
+void heard_abandon(struct heard *heard)
+{
+    for (unsigned i = 0; i < heard->items_count; i++) {
+        struct heard_item *item = &heard->items[i];
+        item->sent_whole = item->text_whole = item->foreign = true;
+    }
+}
+
 struct heard_item *heard_tellable(struct heard *heard, uint64_t now, bool finish)
 {
     uint64_t playhead = heard_playhead(heard, now);

@@ -35,6 +35,7 @@ struct heard_item {
     bool sent_whole;     /* the AI has no more audio for it */
     bool text_whole;     /* text is final */
     bool cut;            /* interrupted: what was not heard is gone */
+    bool foreign;        /* of a session that is gone: today's AI does not know it */
     bool told;           /* its message was reported: the row may be reused */
     char *text;          /* raw JSON string content; owned */
     size_t text_bytes, text_room;
@@ -93,6 +94,10 @@ bool heard_playing(const struct heard *heard, uint64_t now);
  * forgotten, items not played out are cut with their heard samples final. Returns how many were cut
  * by this call and which. */
 unsigned heard_interrupt(struct heard *heard, uint64_t now, struct heard_item *cut[CALL_ITEMS_MAX]);
+
+/* The AI's session is gone: what was sent of its items is all there will be, and goes on playing.
+ */
+void heard_abandon(struct heard *heard);
 
 /* An item whose message can be told: its text is final and it was played out or cut; with finish
  * set (the call ends) any item that has text or audio. heard is final then. NULL when there is

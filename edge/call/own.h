@@ -47,8 +47,32 @@ void call_end(struct calls *calls, struct call *call, enum end reason);
 struct conn *call_carrier(struct calls *calls, struct call *call);
 struct conn *call_ai(struct calls *calls, struct call *call);
 
+/* END_NONE: nothing. Else another AI session, when the AI is to blame and that may help, or the
+ * end. */
+void call_settle(struct calls *calls, struct call *call, enum end end);
+
+/* session.c: one AI session after another. */
+/* The AI's session is over for this reason. END_NONE: another is on its way. */
+enum end session_lost(struct calls *calls, struct call *call, enum end reason);
+/* It is configured: what was kept goes to it, and what went before if there was one before. */
+enum end session_ready(struct calls *calls, struct call *call, const struct realtime_event *event);
+/* What an error event means: END_NONE, or why the session is over. */
+enum end session_judge(const struct call *call, const struct realtime_event *error);
+/* TIMER_SESSION. */
+enum end session_due(struct calls *calls, struct call *call);
+/* Caller audio at position up.samples, to be replayed if need be. */
+void session_hear(struct calls *calls, struct call *call, const uint8_t *codes, size_t samples);
+/* The AI hears the caller speak; his words are written down, or never will be (an empty text). */
+void session_speech(struct call *call, const struct realtime_event *started);
+void session_silence(struct call *call, const struct realtime_event *stopped);
+void session_transcribed(struct call *call, struct span text);
+/* An answer is expected from now on; it has begun. */
+void session_expect(struct calls *calls, struct call *call);
+void session_answered(struct call *call);
+void session_close(struct calls *calls, struct call *call);
+
 /* dial.c: from a plan to a configured AI session. */
-void dial_start(struct calls *calls, struct call *call);
+enum end dial_start(struct calls *calls, struct call *call);
 /* Takes resolved. */
 void dial_resolved(struct calls *calls, struct call *call, struct resolved *resolved);
 enum end dial_opened(struct calls *calls, struct call *call);
@@ -167,6 +191,9 @@ void admit_forget(struct calls *calls, struct call *call);
 
 /* record.c: what control is told, and the one log line. */
 void record_started(struct calls *calls, struct call *call, const struct twilio_message *start);
+void record_session_lost(struct calls *calls, struct call *call, enum end reason);
+void record_session_resumed(struct calls *calls, struct call *call, struct span session_id,
+                            uint64_t gap_ms, unsigned items, bool renewed);
 void record_ready(struct calls *calls, struct call *call, struct span session_id);
 void record_caller_text(struct calls *calls, struct call *call, const struct realtime_event *event);
 void record_agent_texts(struct calls *calls, struct call *call, bool finish);

@@ -111,6 +111,29 @@ void record_ready(struct calls *calls, struct call *call, struct span session_id
     finish(calls, &note);
 }
 
+void record_session_lost(struct calls *calls, struct call *call, enum end reason)
+{
+    struct note note = begin(call, "ai_lost");
+    put_format(&note, ",\"reason\":\"%s\"", end_name(reason));
+    finish(calls, &note);
+    log_warn("AI session lost", log_text("call", call->plan->call),
+             log_text("organization", call->plan->organization),
+             log_text("reason", end_name(reason)),
+             log_number("after_ms", io_now_ms(calls->io) - call->session.ready_ms));
+}
+
+void record_session_resumed(struct calls *calls, struct call *call, struct span session_id,
+                            uint64_t gap_ms, unsigned items, bool renewed)
+{
+    const struct session *session = &call->session;
+    struct note note = begin(call, renewed ? "ai_renewed" : "ai_resumed");
+    put_string(&note, "session_id", session_id);
+    put_format(&note, ",\"gap_ms\":%" PRIu64 ",\"tries\":%u,\"items\":%u", gap_ms, session->tries,
+               items);
+    put_format(&note, ",\"replayed_ms\":%zu", session->replayed_samples / HEARD_SAMPLES_PER_MS);
+    finish(calls, &note);
+}
+
 /* The transcript comes long after the words: it is placed at the moment they began. */
 static int64_t began_at(const struct call *call, struct span item_id)
 {
@@ -151,6 +174,9 @@ void record_agent_texts(struct calls *calls, struct call *call, bool finishing)
     uint64_t now = up_clock(calls, call);
     while ((item = heard_tellable(heard, now, finishing))) {
         record_agent_text(calls, call, item);
+        history_add(
+            &call->session.history, HISTORY_AGENT,
+            history_heard(span_from(item->text, item->text_bytes), item->heard, item->samples));
         heard_told(heard, item);
     }
 }

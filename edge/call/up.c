@@ -127,6 +127,7 @@ static enum end pass_silence(struct calls *calls, struct call *call, size_t samp
     TRY(join_flush(calls, call));
     while (samples) {
         size_t part = samples < sizeof silence ? samples : sizeof silence;
+        session_hear(calls, call, silence, part);
         TRY(up_open(call) ? convert_up(calls, call, silence, part)
                           : up_keep(calls, call, silence, part));
         call->up.samples += part;
@@ -184,11 +185,12 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
     COUNT_BY(calls->metrics, audio_carrier_in, samples);
     if (call->ai_state == AI_READY)
         TRY(look_at_queue(calls, call));
+    base64_decode(media->payload, calls->codes);
+    session_hear(calls, call, calls->codes, samples);
     if (up_open(call)) {
         TRY(join_frame(calls, call, media->payload, samples));
     } else {
         TRY(join_flush(calls, call));
-        base64_decode(media->payload, calls->codes);
         TRY(up_keep(calls, call, calls->codes, samples));
     }
     call->up.samples += samples;

@@ -35,7 +35,7 @@ struct plan {
         uint16_t port;
         bool tls;
         const char *target; /* path and query, starts with "/" */
-        const char *key;    /* secret: plan_forget_key wipes it; "" when the backend needs none */
+        const char *key;    /* secret: plan_free wipes it; "" when the backend needs none */
         const char *format; /* "pcmu" or "pcm" */
         const char *model, *voice, *instructions, *greeting;
         const char *transcription_model, *language; /* "" when not wanted */

@@ -298,6 +298,31 @@ static uint8_t *put_number(uint8_t *out, uint64_t number)
     return put(out, digits + at, sizeof digits - at);
 }
 
+#define ITEM_TAIL "\"}]}}"
+#define ITEM_USER                                                                                  \
+    "{\"type\":\"conversation.item.create\",\"event_id\":\"" REALTIME_HISTORY_EVENT_ID             \
+    "\",\"item\":{\"type\":\"message\",\"role\":\"user\",\"content\":[{\"type\":\"input_text\","   \
+    "\"text\":\""
+#define ITEM_AGENT                                                                                 \
+    "{\"type\":\"conversation.item.create\",\"event_id\":\"" REALTIME_HISTORY_EVENT_ID             \
+    "\",\"item\":{\"type\":\"message\",\"role\":\"assistant\",\"content\":[{\"type\":\"output_"    \
+    "text\","                                                                                      \
+    "\"text\":\""
+
+size_t realtime_item_bytes(bool by_agent, size_t text_bytes)
+{
+    return (by_agent ? LENGTH(ITEM_AGENT) : LENGTH(ITEM_USER)) + text_bytes + LENGTH(ITEM_TAIL);
+}
+
+void realtime_item_write(uint8_t *out, bool by_agent, struct span text)
+{
+    assert(text.bytes > 0);
+    uint8_t *at = by_agent ? put(out, ITEM_AGENT, LENGTH(ITEM_AGENT))
+                           : put(out, ITEM_USER, LENGTH(ITEM_USER));
+    at = put(at, text.data, text.bytes);
+    put(at, ITEM_TAIL, LENGTH(ITEM_TAIL));
+}
+
 size_t realtime_append_bytes(size_t audio_text_bytes)
 {
     return LENGTH(APPEND_HEAD APPEND_TAIL) + audio_text_bytes;

@@ -72,6 +72,7 @@ struct realtime_session {
 /* event_id of what we say: an error names it as its client_event_id. */
 #define REALTIME_SESSION_EVENT_ID  "rb-session"
 #define REALTIME_GREETING_EVENT_ID "rb-greeting"
+#define REALTIME_HISTORY_EVENT_ID  "rb-history"
 #define REALTIME_RESPONSE_EVENT_ID "rb-response"
 #define REALTIME_SAY_EVENT_ID      "rb-say"
 #define REALTIME_CANCEL_EVENT_ID   "rb-cancel"
@@ -91,6 +92,11 @@ char *realtime_say(const char *text, size_t *bytes);
 /* Greeting: a malloc'ed conversation.item.create, a user's message that asks for it, to be followed
  * by realtime_response_create. NULL when memory is out or the text is not UTF-8. */
 char *realtime_greeting(const char *greeting, size_t *bytes);
+
+/* conversation.item.create with an utterance that was said before: raw JSON string content, at
+ * least a byte. Writes exactly realtime_item_bytes. */
+size_t realtime_item_bytes(bool by_agent, size_t text_bytes);
+void realtime_item_write(uint8_t *out, bool by_agent, struct span text);
 
 /* input_audio_buffer.append around base64 text written by the caller at the returned place. */
 size_t realtime_append_bytes(size_t audio_text_bytes);

@@ -659,6 +659,8 @@ static void spoil(struct hour *hour, uint64_t frame)
         break;
     default:
         fall_silent(scene, (unsigned)(frame * 20));
+        respond(scene, response); /* an AI that did not answer would be replaced */
+        finish(scene, response, item);
     }
 }
 
@@ -670,7 +672,7 @@ static void drifts_not_at_all(void **state)
     struct hour hour = {.dice = 20261121};
     struct scene *scene = &hour.scene;
     hour.wanted = malloc(HOUR_FRAMES * FRAME);
-    begin(scene, "{\"ai\":{\"interrupt_after_ms\":100}}");
+    begin(scene, "{\"ai\":{\"interrupt_after_ms\":100,\"session_max_s\":86400}}");
     for (uint64_t frame = 0; frame < HOUR_FRAMES;) {
         unsigned lost =
             frame && frame + 60 < HOUR_FRAMES && roll(&hour, 500) == 0 ? 1 + roll(&hour, 50) : 0;

@@ -98,13 +98,15 @@ static void take_own(struct scene *scene, struct conn *conn, const struct messag
         break;
     case MESSAGE_TEXT:
         hear(peer, message->body, is_ai ? "\"audio\":\"" : "\"payload\":\"", "mcurxti");
-        if (is_ai && !scene->unconfigured && peer->texts_count == 1)
+        if (is_ai && !scene->unconfigured && scene->call && scene->call->ai_state == AI_CONFIGURING)
             scene_configure(scene);
         break;
     case MESSAGE_END:
-        peer->ended = true;
         peer->close_code = message->close_code;
-        peer->conn = 0;
+        if (peer->conn == conn_ref(conn)) { /* a session may have taken this one's place */
+            peer->ended = true;
+            peer->conn = 0;
+        }
         break;
     default:
         fail_msg("a message of kind %d", (int)message->kind);
@@ -119,6 +121,8 @@ static void take(struct scene *scene, struct conn *conn, const struct message *m
         conn_own(conn, LEG_TEST_AI, 0);
         scene->ai.conn = conn_ref(conn);
         scene->ai.open = true;
+        scene->ai.ended = false;
+        scene->ai.sessions++;
     } else if (conn_leg(conn) == LEG_TEST_AI || conn_leg(conn) == LEG_TEST_CARRIER) {
         take_own(scene, conn, message);
     } else {
@@ -370,7 +374,15 @@ void scene_configure(struct scene *scene)
 {
     scene_ai_says(scene, "%s",
                   "{\"type\":\"session.updated\",\"event_id\":\"e1\",\"session\":{\"type\":"
-                  "\"realtime\",\"id\":\"sess_1\",\"expires_at\":1790000000}}");
+                  "\"realtime\",\"id\":\"sess_1\"}}");
+}
+
+void scene_break(struct scene *scene)
+{
+    struct conn *conn = conn_find(scene->io, scene->ai.conn);
+    assert_non_null(conn);
+    scene->ai.conn = 0;
+    conn_abort(scene->io, conn);
 }
 
 void scene_delta(struct scene *scene, const char *response, const char *item, uint8_t value,

@@ -20,7 +20,8 @@ struct scene_peer {
     uint64_t conn;
     bool open, ended, stuck; /* stuck: takes nothing from its socket */
     uint16_t close_code;
-    uint8_t *audio; /* decoded, all of it */
+    unsigned sessions; /* that were begun: the AI may be dialled again */
+    uint8_t *audio;    /* decoded, all of it */
     size_t audio_bytes, audio_room;
     unsigned media;               /* messages with audio */
     char *texts[SCENE_TEXTS_MAX]; /* the others; the oldest go */
@@ -76,6 +77,8 @@ void scene_carrier_says(struct scene *scene, const char *format, ...)
 void scene_configure(struct scene *scene);
 void scene_ai_says(struct scene *scene, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* The AI's connection breaks. */
+void scene_break(struct scene *scene);
 /* response.output_audio.delta of so many bytes of this value. */
 void scene_delta(struct scene *scene, const char *response, const char *item, uint8_t value,
                  size_t bytes);

@@ -1,4 +1,5 @@
 """How a call feels: who may interrupt whom, the greeting at frame one, joined appends, and how long a caller waits."""
+import urllib.request
 import json
 
 from system import System, eventually, run
@@ -121,13 +122,18 @@ def turns_are_measured():
 
 
 def an_ai_that_stops_reading_is_bounded():
-    """It takes nothing any more: caller audio is kept two seconds, oldest dropped, and ten seconds later that is the end."""
+    """It takes nothing any more: caller audio is kept two seconds, oldest dropped, and ten seconds later another session
+    takes its place."""
     with System() as system:
-        system.organisation("A", "+15550100", greeting="Good day.", model="practice-stall", audio_format="pcm")
-        report = system.call("--hangup-after", "60000", hint=False, check=False)
+        system.organisation("A", "+15550100", greeting="Good day.", audio_format="pcm")
+        body = json.dumps({"name": "stall", "count": 1}).encode()
+        urllib.request.urlopen(f"http://127.0.0.1:{system.ai_port}/practice/misbehave", body, timeout=10).read()
+        report = system.call("--hangup-after", "24000", hint=False, check=False)
         row = system.finished(report["calls"][0]["call_sid"])
         print(row["ended_reason"], row["figures"])
-        assert row["ended_reason"] == "ai_too_slow", row
+        assert row["ended_reason"] == "caller_hung_up", row
+        lost = system.sql(f"SELECT body FROM call_events WHERE conversation_id = '{row['id']}' AND kind = 'ai_lost'")
+        assert [event["body"]["reason"] for event in lost] == ["ai_too_slow"], lost
         assert row["figures"]["slow_dropped_bytes"] > 16000, row["figures"]
         assert system.metric("ringbridge_ai_slow_total") == 1
 

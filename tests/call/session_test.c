@@ -1,0 +1,254 @@
+/* One AI session after another: what the new one is told, which of the caller's samples it hears,
+ * and when a call is given up. Every test is a whole call over real sockets with a clock that only
+ * it moves. */
+#include "tests/call/scene.h"
+
+#include <stdlib.h>
+
+#define FRAME 160
+
+static uint8_t code_at(uint64_t sample)
+{
+    return (uint8_t)((sample * 2654435761u) >> 13);
+}
+
+static void say_frame(struct scene *scene, uint64_t number)
+{
+    uint8_t codes[FRAME];
+    for (size_t i = 0; i < FRAME; i++)
+        codes[i] = code_at(number * FRAME + i);
+    scene_media(scene, number * 20, codes, FRAME);
+    scene_pass(scene, 20);
+}
+
+static void begin(struct scene *scene, const char *settings)
+{
+    scene_open(scene, settings, false);
+    scene_connect(scene);
+    scene_start(scene);
+}
+
+static void wait_ready(struct scene *scene, unsigned sessions)
+{
+    scene_until(scene, scene->ai.sessions == sessions && scene->call->ai_state == AI_READY &&
+                           !scene->call->session.lost);
+    scene_settle(scene);
+}
+
+/* What was heard from byte on is what the caller said from sample on. */
+static void expect_from(const struct scene *scene, size_t byte, uint64_t sample)
+{
+    assert_true(scene->ai.audio_bytes > byte);
+    for (size_t i = byte; i < scene->ai.audio_bytes; i++, sample++)
+        if (scene->ai.audio[i] != code_at(sample))
+            fail_msg("byte %zu is not the caller's sample %llu", i, (unsigned long long)sample);
+}
+
+/* What was on its way when it broke comes once more. */
+static void silence_is_carried_over_to_the_sample(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{}");
+    for (uint64_t i = 0; i < 10; i++)
+        say_frame(&scene, i);
+    scene_settle(&scene);
+    size_t before = scene.ai.audio_bytes;
+    assert_int_equal(before, 10 * FRAME);
+    scene_break(&scene);
+    for (uint64_t i = 10; i < 14; i++) /* on their way while nobody is there */
+        say_frame(&scene, i);
+    wait_ready(&scene, 2);
+    for (uint64_t i = 14; i < 20; i++)
+        say_frame(&scene, i);
+    scene_settle(&scene);
+    assert_int_equal(scene.ai.audio_bytes - before, 20 * FRAME);
+    expect_from(&scene, before, 0);
+    assert_int_equal(scene.metrics.sessions_lost, 1);
+    assert_int_equal(scene.metrics.sessions_resumed, 1);
+    scene_close(&scene);
+}
+
+/* Nobody has written down what he says: the new one hears it from its beginning, prefix and all. */
+static void a_sentence_is_heard_again_from_its_beginning(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{\"ai\":{\"vad_prefix_ms\":100,\"transcription_model\":\"hearer\"}}");
+    for (uint64_t i = 0; i < 50; i++)
+        say_frame(&scene, i);
+    scene_ai_says(&scene, "{\"type\":\"input_audio_buffer.speech_started\",\"item_id\":\"c1\","
+                          "\"audio_start_ms\":800}");
+    scene_settle(&scene);
+    assert_true(scene.call->session.speaking);
+    size_t before = scene.ai.audio_bytes;
+    assert_int_equal(before, 50 * FRAME);
+    scene_break(&scene);
+    wait_ready(&scene, 2);
+    say_frame(&scene, 50);
+    scene_settle(&scene);
+    assert_int_equal(scene.ai.audio_bytes - before, 200 * 8 + FRAME);
+    expect_from(&scene, before, 800 * 8);
+    scene_close(&scene);
+}
+
+static void of_a_long_one_the_last_two_seconds(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{\"ai\":{\"transcription_model\":\"hearer\"}}");
+    for (uint64_t i = 0; i < 200; i++)
+        say_frame(&scene, i);
+    scene_ai_says(&scene, "{\"type\":\"input_audio_buffer.speech_started\",\"item_id\":\"c1\","
+                          "\"audio_start_ms\":100}");
+    scene_settle(&scene);
+    size_t before = scene.ai.audio_bytes;
+    scene_break(&scene);
+    wait_ready(&scene, 2);
+    assert_int_equal(scene.ai.audio_bytes - before, CALL_RECENT_BYTES);
+    expect_from(&scene, before, 200 * FRAME - CALL_RECENT_BYTES);
+    scene_close(&scene);
+}
+
+static void what_was_said_is_told_once_in_order(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{\"ai\":{\"transcription_model\":\"hearer\"}}");
+    say_frame(&scene, 0);
+    scene_ai_says(&scene, "{\"type\":\"input_audio_buffer.speech_started\",\"item_id\":\"c1\","
+                          "\"audio_start_ms\":10}");
+    scene_ai_says(&scene, "{\"type\":\"conversation.item.input_audio_transcription.completed\","
+                          "\"item_id\":\"c1\",\"transcript\":\"Say \\\"hi\\\"\"}");
+    scene_ai_says(&scene, "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}");
+    scene_delta(&scene, "r1", "a1", 0x55, 800);
+    scene_ai_says(&scene, "{\"type\":\"response.output_audio_transcript.delta\",\"response_id\":"
+                          "\"r1\",\"item_id\":\"a1\",\"delta\":\"Hello there\"}");
+    scene_settle(&scene);
+    assert_false(scene.call->session.speaking);
+    scene_break(&scene);
+    wait_ready(&scene, 2);
+    assert_true(scene_told(&scene.ai, "\"role\":\"user\",\"content\":[{\"type\":\"input_text\","
+                                      "\"text\":\"Say \\\"hi\\\"\"}]"));
+    assert_true(scene_told(&scene.ai, "\"role\":\"assistant\",\"content\":[{\"type\":"
+                                      "\"output_text\",\"text\":\"Hello there\"}]"));
+    assert_true(scene_told(&scene.ai, "\"type\":\"response.create\"")); /* it was in the middle */
+    /* Items of the session that is gone are not truncated in the new one. */
+    scene_ai_says(&scene, "{\"type\":\"input_audio_buffer.speech_started\",\"item_id\":\"c2\","
+                          "\"audio_start_ms\":1}");
+    scene_settle(&scene);
+    assert_false(scene_told(&scene.ai, "conversation.item.truncate"));
+    assert_int_equal(scene.metrics.barge_ins, 1); /* but the carrier fell silent */
+    scene_close(&scene);
+}
+
+static void an_answer_that_does_not_begin_is_asked_for(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{}");
+    say_frame(&scene, 0);
+    scene_ai_says(&scene, "{\"type\":\"input_audio_buffer.speech_stopped\",\"item_id\":\"c1\","
+                          "\"audio_end_ms\":20}");
+    scene_settle(&scene);
+    for (uint64_t i = 1; i < SESSION_ANSWER_MS / 20 - 5; i++)
+        say_frame(&scene, i);
+    scene_settle(&scene);
+    assert_int_equal(scene.metrics.sessions_nudged, 0);
+    for (uint64_t i = SESSION_ANSWER_MS / 20 - 5; i < SESSION_ANSWER_MS / 20 + 5; i++)
+        say_frame(&scene, i);
+    scene_settle(&scene);
+    assert_int_equal(scene.metrics.sessions_nudged, 1);
+    assert_true(scene_told(&scene.ai, "\"type\":\"response.create\""));
+    assert_int_equal(scene.ai.sessions, 1);
+    for (uint64_t i = SESSION_ANSWER_MS / 20 + 5; i < 2 * SESSION_ANSWER_MS / 20 + 10; i++)
+        say_frame(&scene, i);
+    wait_ready(&scene, 2);
+    scene_close(&scene);
+}
+
+static void losses_in_a_row_end_the_call(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{}");
+    for (unsigned loss = 1; loss <= SESSION_QUICK_LOSSES_MAX; loss++) {
+        say_frame(&scene, loss);
+        scene_break(&scene);
+        wait_ready(&scene, loss + 1);
+    }
+    scene_break(&scene);
+    scene_until(&scene, !scene.call);
+    assert_int_equal(scene.end, END_ai_lost);
+    scene_close(&scene);
+}
+
+static void without_a_first_session_there_is_nothing_to_go_on_with(void **state)
+{
+    (void)state;
+    struct scene scene;
+    scene_open(&scene, "{}", true);
+    scene_break(&scene);
+    scene_until(&scene, !scene.call);
+    assert_int_equal(scene.ai.sessions, 1);
+    scene_close(&scene);
+}
+
+/* A pause is when nobody speaks; every sample goes to one session, and only one. */
+static void an_old_session_is_renewed_in_a_pause(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{\"ai\":{\"session_max_s\":20}}");
+    uint64_t frame = 0;
+    scene_ai_says(&scene, "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}");
+    scene_settle(&scene);
+    for (; frame < 16 * 50; frame++) /* from 15 s on it looks for a pause; there is none */
+        say_frame(&scene, frame);
+    scene_settle(&scene);
+    assert_int_equal(scene.ai.sessions, 1);
+    scene_ai_says(&scene, "{\"type\":\"response.done\",\"response\":{\"id\":\"r1\",\"status\":"
+                          "\"completed\"}}");
+    scene_settle(&scene);
+    for (unsigned i = 0; i < 30; i++)
+        say_frame(&scene, frame++);
+    wait_ready(&scene, 2);
+    assert_int_equal(scene.ai.close_code, 1000);
+    say_frame(&scene, frame++);
+    scene_settle(&scene);
+    assert_int_equal(scene.metrics.sessions_renewed, 1);
+    assert_int_equal(scene.metrics.sessions_lost, 0);
+    assert_int_equal(scene.ai.audio_bytes, frame * FRAME);
+    expect_from(&scene, 0, 0);
+    scene_close(&scene);
+}
+
+static void at_the_cap_it_is_renewed_in_any_case(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{\"ai\":{\"session_max_s\":20}}");
+    scene_ai_says(&scene, "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}");
+    scene_settle(&scene);
+    for (uint64_t frame = 0; frame < 20 * 50 && scene.ai.sessions < 2; frame++)
+        say_frame(&scene, frame);
+    wait_ready(&scene, 2);
+    assert_true(scene_told(&scene.ai, "\"type\":\"response.create\"")); /* it was cut short */
+    scene_close(&scene);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(silence_is_carried_over_to_the_sample),
+        cmocka_unit_test(a_sentence_is_heard_again_from_its_beginning),
+        cmocka_unit_test(of_a_long_one_the_last_two_seconds),
+        cmocka_unit_test(what_was_said_is_told_once_in_order),
+        cmocka_unit_test(an_answer_that_does_not_begin_is_asked_for),
+        cmocka_unit_test(losses_in_a_row_end_the_call),
+        cmocka_unit_test(without_a_first_session_there_is_nothing_to_go_on_with),
+        cmocka_unit_test(an_old_session_is_renewed_in_a_pause),
+        cmocka_unit_test(at_the_cap_it_is_renewed_in_any_case),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
