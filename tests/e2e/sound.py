@@ -13,6 +13,7 @@ from system import ACCOUNT, System, run
 
 FRAME = 160
 SID = "MZ" + "1" * 32
+AHEAD_BYTES = 8000
 
 
 def ulaw_decode(code):
@@ -46,24 +47,32 @@ def speech(directory):
 
 
 def talk(system, frames, read_bytes):
-    """Sends frames of (timestamp_ms, codes); returns what came back, read_bytes of it."""
+    """Sends frames of (timestamp_ms, codes), never more than a second ahead of what came back, since an AI that is given
+    more than it takes is not given everything; returns what came back, read_bytes of it."""
     sid, stream = open_stream(system)
-    stream.send(connected())
-    stream.send(start(sid))
-    for number, (timestamp, codes) in enumerate(frames):
-        stream.send({"event": "media", "sequenceNumber": str(number + 2), "streamSid": SID,
-                     "media": {"track": "inbound", "chunk": str(number + 1), "timestamp": str(timestamp),
-                               "payload": base64.b64encode(codes).decode()}})
     heard = b""
-    while len(heard) < read_bytes:
+
+    def listen():
         opcode, payload = stream.read_frame()
         assert opcode == 1, (opcode, payload)
         message = json.loads(payload)
         assert message["streamSid"] == SID
-        if message["event"] == "media":
-            heard += base64.b64decode(message["media"]["payload"], validate=True)
-        elif message["event"] == "mark":
+        if message["event"] == "mark":
             stream.send({"event": "mark", "sequenceNumber": "9", "streamSid": SID, "mark": message["mark"]})
+        return base64.b64decode(message["media"]["payload"], validate=True) if message["event"] == "media" else b""
+
+    stream.send(connected())
+    stream.send(start(sid))
+    sent = 0
+    for number, (timestamp, codes) in enumerate(frames):
+        stream.send({"event": "media", "sequenceNumber": str(number + 2), "streamSid": SID,
+                     "media": {"track": "inbound", "chunk": str(number + 1), "timestamp": str(timestamp),
+                               "payload": base64.b64encode(codes).decode()}})
+        sent += len(codes)
+        while sent - len(heard) > AHEAD_BYTES:
+            heard += listen()
+    while len(heard) < read_bytes:
+        heard += listen()
     stream.send({"event": "stop", "streamSid": SID, "stop": {"accountSid": ACCOUNT, "callSid": sid}})
     stream.close()
     return sid, heard
