@@ -91,6 +91,16 @@ static void finish(struct calls *calls, struct note *note)
         COUNT(calls->metrics, events_refused);
 }
 
+/* This edge has no spool. The call goes on, but whoever asked for a recording is not left to
+ * believe that there will be one. */
+static void refuse_recording(struct calls *calls, const struct call *call)
+{
+    COUNT(calls->metrics, recordings_refused);
+    log_warn("recording refused", log_text("call", call->plan->call),
+             log_text("organization", call->plan->organization),
+             log_text("reason", "this edge has no spool"));
+}
+
 void record_started(struct calls *calls, struct call *call, const struct twilio_message *start)
 {
     struct note note = begin_at(call, "started", call->started_at_ms);
@@ -101,6 +111,8 @@ void record_started(struct calls *calls, struct call *call, const struct twilio_
     put_object(&note, "parameters", start->parameters);
     put_format(&note, ",\"ticket\":\"%s\"", call->plan->ticket);
     finish(calls, &note);
+    if (call->plan->record)
+        refuse_recording(calls, call);
 }
 
 void record_ready(struct calls *calls, struct call *call, struct span session_id)
