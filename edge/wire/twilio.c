@@ -1,8 +1,11 @@
 #include "edge/wire/twilio.h"
 
+#include "common/base64.h"
 #include "common/panic.h"
 #include "edge/limits.h"
 #include "edge/wire/jscan.h"
+
+#define FAST_DIGITS_MAX 15 /* beyond it the long way judges */
 
 enum slot {
     EVENT,
@@ -161,8 +164,72 @@ static enum twilio_event event_of(const struct jscan_value *event)
     return TWILIO_OTHER;
 }
 
+/* ---- media as Twilio writes it ---- */
+
+static bool take(struct span *rest, const char *literal, size_t bytes)
+{
+    if (rest->bytes < bytes || memcmp(rest->data, literal, bytes) != 0)
+        return false;
+    *rest = span_from(rest->data + bytes, rest->bytes - bytes);
+    return true;
+}
+#define TAKE(rest, literal) take(rest, literal, sizeof(literal) - 1)
+
+static bool take_digits(struct span *rest, uint64_t *number)
+{
+    size_t digits = 0;
+    *number = 0;
+    for (; digits < rest->bytes && digits < FAST_DIGITS_MAX; digits++) {
+        uint8_t digit = (uint8_t)(rest->data[digits] - '0');
+        if (digit > 9)
+            break;
+        *number = *number * 10 + digit;
+    }
+    *rest = span_from(rest->data + digits, rest->bytes - digits);
+    return digits > 0;
+}
+
+/* payload"},"streamSid":"SID"} and nothing behind it. */
+static bool take_end(struct span rest, struct twilio_message *message)
+{
+    static const char middle[] = "\"},\"streamSid\":\"";
+    const size_t middle_bytes = sizeof middle - 1;
+    if (rest.bytes < 2 || rest.data[rest.bytes - 1] != '}' || rest.data[rest.bytes - 2] != '"')
+        return false;
+    const uint8_t *quote = memrchr(rest.data, '"', rest.bytes - 2);
+    if (!quote || (size_t)(quote + 1 - rest.data) < middle_bytes ||
+        memcmp(quote + 1 - middle_bytes, middle, middle_bytes) != 0)
+        return false;
+    message->payload = span_from(rest.data, (size_t)(quote + 1 - rest.data) - middle_bytes);
+    message->stream_sid = span_from(quote + 1, rest.bytes - 2 - (size_t)(quote + 1 - rest.data));
+    return message->stream_sid.bytes > 0 && message->stream_sid.bytes <= STREAM_SID_BYTES_MAX &&
+           harmless(message->stream_sid) && base64_valid(message->payload) &&
+           message->payload.bytes <= (STREAM_PAYLOAD_BYTES_MAX + 2) / 3 * 4;
+}
+
+/* Nearly all messages are media and look alike, so they are told by comparing. One that differs in
+ * any byte is read the long way; what is taken here would be read the same there. */
+static bool read_usual_media(struct span rest, struct twilio_message *message)
+{
+    uint64_t chunk;
+    message->event = TWILIO_MEDIA;
+    message->has_sequence = true;
+    return TAKE(&rest, "{\"event\":\"media\",\"sequenceNumber\":\"") &&
+           take_digits(&rest, &message->sequence) &&
+           TAKE(&rest, "\",\"media\":{\"track\":\"inbound\",\"chunk\":\"") &&
+           take_digits(&rest, &chunk) && TAKE(&rest, "\",\"timestamp\":\"") &&
+           take_digits(&rest, &message->timestamp_ms) && TAKE(&rest, "\",\"payload\":\"") &&
+           take_end(rest, message);
+}
+
+/* ---- all of it ---- */
+
 enum fault twilio_read(struct span text, struct twilio_message *message)
 {
+    *message = (struct twilio_message){.event = TWILIO_OTHER};
+    if (read_usual_media(text, message))
+        return FAULT_NONE;
+    *message = (struct twilio_message){.event = TWILIO_OTHER};
     struct jscan_value values[SLOTS];
     *message = (struct twilio_message){.event = TWILIO_OTHER};
     enum fault fault = jscan_read(text, message_members, values, SLOTS);

@@ -367,6 +367,62 @@ static void writes_its_messages(void **state)
     free(text);
 }
 
+/* A blank before it changes nothing but the way it is read. */
+static void expect_both_ways_alike(const char *text, size_t bytes)
+{
+    static char longer[20000];
+    struct twilio_message slow;
+    longer[0] = ' ';
+    memcpy(longer + 1, text, bytes);
+    enum fault slow_fault = twilio_read(span_from(longer, bytes + 1), &slow);
+    enum fault fault = twilio_read(span_from(text, bytes), &message);
+    bool alike = fault == slow_fault && message.event == slow.event;
+    if (alike && fault == FAULT_NONE)
+        alike = message.has_sequence == slow.has_sequence && message.sequence == slow.sequence &&
+                message.timestamp_ms == slow.timestamp_ms &&
+                span_equal(message.payload, slow.payload) &&
+                span_equal(message.stream_sid, slow.stream_sid);
+    if (!alike)
+        fail_msg("read otherwise: %.*s", (int)bytes, text);
+}
+
+static void the_usual_media_is_read_like_any_other(void **state)
+{
+    (void)state;
+    static const char usual[] =
+        "{\"event\":\"media\",\"sequenceNumber\":\"42\",\"media\":{\"track\":\"inbound\",\"chunk\":"
+        "\"41\",\"timestamp\":\"831\",\"payload\":\"/v7+/v7+/w==\"},\"streamSid\":\"" STREAM "\"}";
+    static const char others[] = {0,   ' ', '"', '\\', '{', '}',    ',',
+                                  ':', '=', '0', '9',  'A', '\x80', '\xff'};
+    size_t bytes = sizeof usual - 1;
+    char text[sizeof usual + 32];
+    assert_int_equal(judge(usual), FAULT_NONE);
+    assert_span(message.payload, "/v7+/v7+/w==");
+    assert_int_equal(message.sequence, 42);
+    assert_int_equal(message.timestamp_ms, 831);
+    for (size_t at = 0; at < bytes; at++) {
+        for (size_t i = 0; i < sizeof others; i++) {
+            memcpy(text, usual, bytes); /* one byte is another */
+            text[at] = others[i];
+            expect_both_ways_alike(text, bytes);
+            memcpy(text, usual, at); /* one byte more */
+            text[at] = others[i];
+            memcpy(text + at + 1, usual + at, bytes - at);
+            expect_both_ways_alike(text, bytes + 1);
+        }
+        memcpy(text, usual, at); /* one byte less */
+        memcpy(text + at, usual + at + 1, bytes - at - 1);
+        expect_both_ways_alike(text, bytes - 1);
+        expect_both_ways_alike(usual, at);                                   /* cut off */
+        for (size_t digits = 1; digits < 25 && usual[at] == '4'; digits++) { /* longer numbers */
+            memcpy(text, usual, at);
+            memset(text + at, '7', digits);
+            memcpy(text + at + digits, usual + at, bytes - at);
+            expect_both_ways_alike(text, bytes + digits);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -376,6 +432,7 @@ int main(void)
         cmocka_unit_test(refuses_broken_starts),
         cmocka_unit_test(bounds_sids),
         cmocka_unit_test(reads_media),
+        cmocka_unit_test(the_usual_media_is_read_like_any_other),
         cmocka_unit_test(refuses_broken_media),
         cmocka_unit_test(bounds_payloads),
         cmocka_unit_test(reads_marks_and_stops),
