@@ -235,6 +235,32 @@ static void do_dial(struct carrier_call *call, int verb)
     carrier_call_fetch(call, action, asks_get(call, verb, "method"), &form, "dial-action");
 }
 
+/* The callback knows the call by its CallSid only, and comes when the file is ready. */
+static void tell_recording(struct carrier_call *call, int verb, const char *sid, const char *where)
+{
+    struct carrier_form form;
+    struct carrier_url url;
+    const char *callback = attribute(call, verb, "recordingStatusCallback", NULL);
+    if (!callback)
+        return;
+    if (!carrier_url_read(callback, &url)) {
+        carrier_call_error(call, 11100, "recordingStatusCallback is not an absolute URL");
+        return;
+    }
+    carrier_form_begin(&form);
+    carrier_form_add(&form, "AccountSid", call->carrier->options->account_sid);
+    carrier_form_add(&form, "CallSid", call->call_sid);
+    carrier_form_add(&form, "RecordingSid", sid);
+    carrier_form_add(&form, "RecordingUrl", where);
+    carrier_form_add(&form, "RecordingStatus", "completed");
+    carrier_form_add(&form, "RecordingDuration", "3");
+    carrier_form_add(&form, "RecordingChannels", "1");
+    carrier_form_add(&form, "RecordingSource", "RecordVerb");
+    carrier_form_add(&form, "ErrorCode", "0");
+    carrier_call_request(call, &url, asks_get(call, verb, "recordingStatusCallbackMethod"), &form,
+                         "recording", NULL);
+}
+
 /* Three seconds of message, ended by a key. */
 static void do_record(struct carrier_call *call, int verb)
 {
@@ -250,6 +276,7 @@ static void do_record(struct carrier_call *call, int verb)
     carrier_form_add(&form, "RecordingSid", sid);
     carrier_form_add(&form, "RecordingDuration", "3");
     carrier_form_add(&form, "Digits", "#");
+    tell_recording(call, verb, sid, url);
     /* Without an action the document at hand is asked for again: Twilio's endless-loop trap. */
     carrier_call_fetch(call, attribute(call, verb, "action", ""), asks_get(call, verb, "method"),
                        &form, "record-action");
