@@ -54,6 +54,7 @@
 #define CALL_GAP_TOLD_MS         100 /* a gap in the caller's audio that counts as the carrier's loss */
 #define CALL_UNPLAYED_MS_MAX     540000 /* agent audio at the carrier, who drops beyond ten minutes */
 #define CALL_RECENT_BYTES        16000 /* the caller's last two seconds, for an AI that takes over */
+#define CALL_OVERLAP_BYTES       4000   /* of them, for one that takes over in a pause: 500 ms */
 #define HISTORY_BYTES_MAX        32768  /* of what was said, for the same; the oldest goes first */
 #define CALL_READY_MS            10000  /* from dialling the AI to a configured session */
 #define SESSION_READY_MS         3000   /* the same, when it replaces one that was lost */
@@ -63,6 +64,7 @@
 #define SESSION_ANSWER_MS        5000   /* after which an answer that did not begin is asked for */
 #define SESSION_AHEAD_MS         120000 /* before its provider's cap a session looks for a pause */
 #define SESSION_PAUSE_MS         200    /* between two looks */
+#define SESSION_SUCCESSOR_MS     5000   /* before another successor, when one failed; doubles */
 #define CALL_ITEMS_MAX           8      /* AI items being played at once */
 #define CALL_MARKS_MAX           128    /* marks on their way */
 #define CALL_MARK_EVERY_MS       200    /* audio between two marks */

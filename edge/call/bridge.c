@@ -20,7 +20,7 @@ enum end call_blame_carrier(struct call *call, enum fault fault)
 
 enum end call_blame_ai(struct call *call, enum fault fault)
 {
-    call->ai_fault = fault;
+    call->ai.fault = fault;
     return END_ai_protocol;
 }
 
@@ -111,6 +111,14 @@ static void note_caller_item(struct call *call, struct span item_id)
 
 /* ---- what else the AI says ---- */
 
+static enum end ai_ready(struct calls *calls, struct call *call, const struct realtime_event *event)
+{
+    if (!dial_ready(calls, call, &call->ai))
+        return END_NONE;
+    struct session_age age = session_age(calls, call, event->expires_at_s);
+    return session_ready(calls, call, &age, event->session_id);
+}
+
 enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
 {
     struct realtime_event event;
@@ -134,7 +142,7 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
             session_expect(calls, call);
         return END_NONE;
     case REALTIME_SESSION_UPDATED:
-        return dial_ready(calls, call, &event);
+        return ai_ready(calls, call, &event);
     case REALTIME_RESPONSE_CREATED:
         if (!span_copy_text(event.response_id, down->response, sizeof down->response))
             return call_blame_ai(call, FAULT_ai_event);

@@ -25,7 +25,7 @@ struct conn *call_carrier(struct calls *calls, struct call *call)
 
 struct conn *call_ai(struct calls *calls, struct call *call)
 {
-    return call->ai ? conn_find(calls->io, call->ai) : NULL;
+    return call->ai.conn ? conn_find(calls->io, call->ai.conn) : NULL;
 }
 
 /* ---- the table ---- */
@@ -134,13 +134,14 @@ struct call *call_prepare(struct calls *calls, struct plan *plan)
     call->pcm = strcmp(plan->ai.format, "pcm") == 0;
     call->prepared_ms = io_now_ms(calls->io);
     call->carrier_timer.kind = TIMER_CARRIER;
-    call->ai_timer.kind = TIMER_AI;
+    call->ai.timer.kind = TIMER_AI;
+    call->next_ai.timer.kind = TIMER_NEXT_AI;
     call->duration_timer.kind = TIMER_DURATION;
     call->session.timer.kind = TIMER_SESSION;
     call->session.timer.ref = call_ref(call);
     call->join_timer.kind = TIMER_JOIN;
-    call->carrier_timer.ref = call->ai_timer.ref = call->duration_timer.ref = call_ref(call);
-    call->join_timer.ref = call_ref(call);
+    call->ai.timer.ref = call->next_ai.timer.ref = call_ref(call);
+    call->carrier_timer.ref = call->duration_timer.ref = call->join_timer.ref = call_ref(call);
     call->patient = interrupt_patiently(plan);
     heard_open(&call->down.heard);
     resample_open(&call->up.resample, RESAMPLE_8_TO_24);
@@ -153,7 +154,7 @@ struct call *call_prepare(struct calls *calls, struct plan *plan)
     int64_t wait_ms = plan->expires_at_ms - clock_wall_ms();
     wheel_set(io_wheel(calls->io), &call->carrier_timer,
               call->prepared_ms + (uint64_t)(wait_ms > 0 ? wait_ms : 0));
-    call_settle(calls, call, dial_start(calls, call));
+    call_settle(calls, call, dial_start(calls, call, &call->ai));
     return call->state == CALL_ENDED ? NULL : call;
 }
 
@@ -209,12 +210,11 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
         record_ended(calls, call);
     }
     struct conn *carrier = call_carrier(calls, call);
-    struct conn *ai = call_ai(calls, call);
     if (carrier)
         conn_close(calls->io, carrier, closing_fault(call));
-    if (ai)
-        conn_close(calls->io, ai, call->ai_fault);
-    call->carrier = call->ai = 0;
+    call->carrier = 0;
+    dial_hang_up(calls, &call->ai);
+    dial_hang_up(calls, &call->next_ai);
     calls->ended_slots[calls->ended_count++] = call->slot;
 }
 
@@ -231,7 +231,6 @@ static void free_call(struct calls *calls, struct call *call)
     assert(call->state == CALL_ENDED);
     struct wheel *wheel = io_wheel(calls->io);
     wheel_cancel(wheel, &call->carrier_timer);
-    wheel_cancel(wheel, &call->ai_timer);
     wheel_cancel(wheel, &call->duration_timer);
     wheel_cancel(wheel, &call->join_timer);
     admit_forget(calls, call);
@@ -241,10 +240,8 @@ static void free_call(struct calls *calls, struct call *call)
     ahead_close(call);
     speak_close(call);
     free(call->up.early);
-    free(call->addresses);
     plan_free(call->plan);
     call->up.early = NULL;
-    call->addresses = NULL;
     call->plan = NULL;
     call->state = CALL_FREE;
     calls->free_slots[calls->free_count++] = call->slot;
@@ -329,14 +326,14 @@ static enum end on_ai(struct calls *calls, struct call *call, const struct messa
 {
     switch (message->kind) {
     case MESSAGE_OPEN:
-        return dial_opened(calls, call);
+        return dial_opened(calls, call, &call->ai);
     case MESSAGE_TEXT:
         return bridge_ai(calls, call, message->body);
     case MESSAGE_END:
-        if (call->ai_state != AI_READY)
-            return dial_over(calls, call, message);
-        call->ai = 0;
-        call->ai_state = AI_GONE;
+        if (call->ai.state != AI_READY)
+            return dial_over(calls, call, &call->ai, message);
+        call->ai.conn = 0;
+        call->ai.state = AI_GONE;
         return lost_ai(message);
     default:
         return END_ai_protocol;
@@ -352,9 +349,12 @@ void calls_on_message(struct calls *calls, struct conn *conn, const struct messa
     }
     struct call *call = call_find(calls, conn_owner(conn));
     assert(call && call->state != CALL_ENDED); /* an ended call has let go of its connections */
-    enum end end =
-        leg == LEG_CARRIER ? on_carrier(calls, call, message) : on_ai(calls, call, message);
-    call_settle(calls, call, end);
+    if (leg == LEG_CARRIER)
+        call_settle(calls, call, on_carrier(calls, call, message));
+    else if (conn_ref(conn) == call->next_ai.conn)
+        renew_on_message(calls, call, message);
+    else
+        call_settle(calls, call, on_ai(calls, call, message));
 }
 
 /* The silence deadline is moved lazily: once when it is due, not with every frame. */
@@ -380,13 +380,15 @@ void calls_on_timer(struct calls *calls, const struct timer *timer)
     if (timer->kind == TIMER_CARRIER)
         end = carrier_due(calls, call);
     else if (timer->kind == TIMER_AI)
-        end = call->ai_state == AI_READY ? END_NONE : END_ai_not_ready;
+        end = call->ai.state == AI_READY ? END_NONE : END_ai_not_ready;
     else if (timer->kind == TIMER_JOIN)
         end = join_due(calls, call);
     else if (timer->kind == TIMER_DURATION)
         end = END_duration_limit;
     else if (timer->kind == TIMER_SESSION)
         end = session_due(calls, call);
+    else if (timer->kind == TIMER_NEXT_AI)
+        renew_settle(calls, call, END_ai_not_ready);
     call_settle(calls, call, end);
 }
 

@@ -8,6 +8,7 @@
  *
  *   carrier leg:  AWAITED -> OPEN (upgraded) -> STARTED (start came) -> GONE
  *   AI leg:       RESOLVING -> DIALLING -> CONFIGURING -> READY -> GONE
+ *                 (and a second one while it grows old, to take its place)
  *
  * A call lives and dies on its home core, so nothing is locked. call_end is the single way out and
  * the first reason wins; it only marks: the slot is freed at the end of the turn, never under a
@@ -33,14 +34,25 @@
 enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2 };
 
 /* Timers of this layer, beside TIMER_CONN. */
-enum { TIMER_CARRIER = 2, TIMER_AI, TIMER_DURATION, TIMER_JOIN, TIMER_SESSION };
+enum { TIMER_CARRIER = 2, TIMER_AI, TIMER_DURATION, TIMER_JOIN, TIMER_SESSION, TIMER_NEXT_AI };
 
 /* Letters between cores, beside those of link.h and resolve.h. */
 enum { LETTER_CONN = 10, LETTER_DRAIN_DEADLINE };
 
 enum call_state { CALL_FREE, CALL_PREPARED, CALL_LIVE, CALL_ENDED };
 enum carrier_state { CARRIER_AWAITED, CARRIER_OPEN, CARRIER_STARTED, CARRIER_GONE };
-enum ai_state { AI_RESOLVING, AI_DIALLING, AI_CONFIGURING, AI_READY, AI_GONE };
+enum ai_state { AI_GONE, AI_RESOLVING, AI_DIALLING, AI_CONFIGURING, AI_READY };
+
+/* One connection to the AI and its session. */
+struct ai_leg {
+    enum ai_state state;
+    enum fault fault;           /* what the AI did wrong: its close frame says it */
+    uint64_t conn;              /* conn reference; 0: none */
+    struct resolved *addresses; /* of the AI's host; owned */
+    unsigned addresses_tried;
+    uint64_t dialled_ms; /* monotonic */
+    struct timer timer;  /* it must be ready by then */
+};
 
 #define CALLER_ITEMS 8
 
@@ -110,24 +122,23 @@ struct figures {
 struct call {
     enum call_state state;
     enum carrier_state carrier_state;
-    enum ai_state ai_state;
     enum end end;
-    enum fault carrier_fault, ai_fault; /* what a leg did wrong: its close frame says it */
+    enum fault carrier_fault; /* what the carrier did wrong: its close frame says it */
     uint32_t slot, generation;
     struct call *next_by_ticket, *next_by_conversation; /* chains of struct calls */
     struct plan *plan;                                  /* owned */
-    uint64_t carrier, ai;                               /* conn references; 0: none */
-    struct resolved *addresses;                         /* of the AI's host; owned */
-    unsigned addresses_tried;
-    bool pcm;            /* the AI leg speaks PCM16 24 kHz, else mu-law */
-    bool superseded;     /* a later plan of the same conversation took its place */
-    bool connected_seen; /* the carrier's first message */
-    bool patient;        /* the AI leaves interruptions to us */
+    uint64_t carrier;                                   /* conn reference; 0: none */
+    struct ai_leg ai;
+    struct ai_leg next_ai; /* AI_GONE, or on its way to take over from ai (session.c) */
+    bool pcm;              /* the AI leg speaks PCM16 24 kHz, else mu-law */
+    bool superseded;       /* a later plan of the same conversation took its place */
+    bool connected_seen;   /* the carrier's first message */
+    bool patient;          /* the AI leaves interruptions to us */
     char stream_sid[35];
-    uint64_t event_seq;                                          /* of the last event told */
-    uint64_t prepared_ms, dialled_ms, started_ms, last_media_ms; /* monotonic */
-    int64_t started_at_ms; /* wall; 0: the stream never started */
-    struct timer carrier_timer, ai_timer, duration_timer, join_timer;
+    uint64_t event_seq;                              /* of the last event told */
+    uint64_t prepared_ms, started_ms, last_media_ms; /* monotonic */
+    int64_t started_at_ms;                           /* wall; 0: the stream never started */
+    struct timer carrier_timer, duration_timer, join_timer;
     struct up up;
     struct down down;
     struct speak speak;

@@ -5,30 +5,31 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum end dial_start(struct calls *calls, struct call *call)
+enum end dial_start(struct calls *calls, struct call *call, struct ai_leg *leg)
 {
     const struct plan *plan = call->plan;
-    call->ai_state = AI_RESOLVING;
-    call->dialled_ms = io_now_ms(calls->io);
-    wheel_set(io_wheel(calls->io), &call->ai_timer,
-              call->dialled_ms + (call->session.lost ? SESSION_READY_MS : CALL_READY_MS));
+    assert(leg->state == AI_GONE);
+    leg->state = AI_RESOLVING;
+    leg->dialled_ms = io_now_ms(calls->io);
+    wheel_set(io_wheel(calls->io), &leg->timer,
+              leg->dialled_ms + (call->session.ready_count ? SESSION_READY_MS : CALL_READY_MS));
     return resolve_ask(calls->config.resolve, plan->ai.host, plan->ai.port,
                        calls->config.inboxes[calls->config.core], call_ref(call))
                ? END_NONE
                : END_ai_unresolved;
 }
 
-static struct conn *dial(struct calls *calls, struct call *call)
+static struct conn *dial(struct calls *calls, struct call *call, struct ai_leg *leg)
 {
     const struct plan *plan = call->plan;
-    unsigned tried = call->addresses_tried++;
+    unsigned tried = leg->addresses_tried++;
     char headers[1024];
     int length = snprintf(headers, sizeof headers, "Authorization: Bearer %s\r\n", plan->ai.key);
     if (length < 0 || (size_t)length >= sizeof headers)
         return NULL;
     struct dial where = {
-        .address = call->addresses->addresses[tried],
-        .address_bytes = call->addresses->bytes[tried],
+        .address = leg->addresses->addresses[tried],
+        .address_bytes = leg->addresses->bytes[tried],
         .host = plan->ai.host,
         .port = plan->ai.port,
         .tls = plan->ai.tls,
@@ -44,28 +45,34 @@ static struct conn *dial(struct calls *calls, struct call *call)
 }
 
 /* The next address of the AI's host, in the resolver's order. */
-static enum end dial_next(struct calls *calls, struct call *call)
+static enum end dial_next(struct calls *calls, struct call *call, struct ai_leg *leg)
 {
-    assert(call->addresses_tried < call->addresses->count);
-    struct conn *conn = dial(calls, call);
+    assert(leg->addresses_tried < leg->addresses->count);
+    struct conn *conn = dial(calls, call, leg);
     if (!conn)
         return END_no_capacity;
-    call->ai = conn_ref(conn);
-    call->ai_state = AI_DIALLING;
+    leg->conn = conn_ref(conn);
+    leg->state = AI_DIALLING;
     return END_NONE;
 }
 
 void dial_resolved(struct calls *calls, struct call *call, struct resolved *resolved)
 {
-    if (call->ai_state != AI_RESOLVING) { /* asked for by a session that was given up since */
+    bool next = call->ai.state != AI_RESOLVING;
+    struct ai_leg *leg = next ? &call->next_ai : &call->ai;
+    if (leg->state != AI_RESOLVING) { /* asked for by a session that was given up since */
         free(resolved);
         return;
     }
-    assert(!call->addresses);
-    call->addresses = resolved;
+    assert(!leg->addresses);
+    leg->addresses = resolved;
     if (!resolved->count)
         COUNT(calls->metrics, faults[FAULT_resolve_failed]);
-    call_settle(calls, call, resolved->count ? dial_next(calls, call) : END_ai_unresolved);
+    enum end end = resolved->count ? dial_next(calls, call, leg) : END_ai_unresolved;
+    if (next)
+        renew_settle(calls, call, end);
+    else
+        call_settle(calls, call, end);
 }
 
 static enum end failure(const struct message *message)
@@ -91,21 +98,21 @@ static enum end failure(const struct message *message)
     }
 }
 
-enum end dial_over(struct calls *calls, struct call *call, const struct message *message)
+enum end dial_over(struct calls *calls, struct call *call, struct ai_leg *leg,
+                   const struct message *message)
 {
     bool unreachable =
         message->fault == FAULT_connect_failed || message->fault == FAULT_connect_timeout;
-    call->ai = 0;
-    if (call->ai_state == AI_DIALLING && unreachable &&
-        call->addresses_tried < call->addresses->count)
-        return dial_next(calls, call);
-    call->ai_state = AI_GONE;
+    leg->conn = 0;
+    if (leg->state == AI_DIALLING && unreachable && leg->addresses_tried < leg->addresses->count)
+        return dial_next(calls, call, leg);
+    leg->state = AI_GONE;
     return failure(message);
 }
 
-enum end dial_opened(struct calls *calls, struct call *call)
+enum end dial_opened(struct calls *calls, struct call *call, struct ai_leg *leg)
 {
-    assert(call->ai_state == AI_DIALLING);
+    assert(leg->state == AI_DIALLING);
     const struct plan *plan = call->plan;
     struct realtime_session session = {
         .model = plan->ai.model,
@@ -122,23 +129,36 @@ enum end dial_opened(struct calls *calls, struct call *call)
     };
     size_t bytes = 0;
     char *text = realtime_session_update(&session, &bytes);
-    bool sent = text && conn_send_text(calls->io, call_ai(calls, call), span_from(text, bytes));
+    bool sent =
+        text && conn_send_text(calls->io, conn_find(calls->io, leg->conn), span_from(text, bytes));
     free(text);
-    call->ai_state = AI_CONFIGURING;
+    leg->state = AI_CONFIGURING;
     return sent ? END_NONE : END_internal;
 }
 
-enum end dial_ready(struct calls *calls, struct call *call, const struct realtime_event *event)
+bool dial_ready(struct calls *calls, struct call *call, struct ai_leg *leg)
 {
-    if (call->ai_state != AI_CONFIGURING)
-        return END_NONE; /* a later session.updated is an answer to nothing of ours */
-    call->ai_state = AI_READY;
-    uint64_t dial_ms = io_now_ms(calls->io) - call->dialled_ms;
+    if (leg->state != AI_CONFIGURING)
+        return false; /* a later session.updated is an answer to nothing of ours */
+    leg->state = AI_READY;
+    uint64_t dial_ms = io_now_ms(calls->io) - leg->dialled_ms;
     if (call->session.ready_count == 0)
         call->figures.dial_ms = dial_ms;
     histogram_add(&calls->metrics->ai_ready, dial_ms * 1000);
-    wheel_cancel(io_wheel(calls->io), &call->ai_timer);
-    record_ready(calls, call, event->session_id);
-    TRY(session_ready(calls, call, event));
-    return speak_greeting(calls, call);
+    wheel_cancel(io_wheel(calls->io), &leg->timer);
+    return true;
+}
+
+void dial_hang_up(struct calls *calls, struct ai_leg *leg)
+{
+    struct conn *conn = leg->conn ? conn_find(calls->io, leg->conn) : NULL;
+    if (conn)
+        conn_close(calls->io, conn, leg->fault);
+    leg->conn = 0;
+    leg->fault = FAULT_NONE;
+    leg->state = AI_GONE;
+    free(leg->addresses);
+    leg->addresses = NULL;
+    leg->addresses_tried = 0;
+    wheel_cancel(io_wheel(calls->io), &leg->timer);
 }

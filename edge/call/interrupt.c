@@ -97,7 +97,7 @@ static enum end cut(struct calls *calls, struct call *call, uint64_t now)
     COUNT(calls->metrics, barge_ins);
     for (unsigned i = 0; i < count; i++) {
         const struct heard_item *item = items[i];
-        if (!item->foreign && call->ai_state == AI_READY)
+        if (!item->foreign && call->ai.state == AI_READY)
             TRY(send_truncate(calls, call, span_of(item->id), item->content_index,
                               item->heard / HEARD_SAMPLES_PER_MS));
         record_barge_in(calls, call, item);

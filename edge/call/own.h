@@ -54,8 +54,15 @@ void call_settle(struct calls *calls, struct call *call, enum end end);
 /* session.c: one AI session after another. */
 /* The AI's session is over for this reason. END_NONE: another is on its way. */
 enum end session_lost(struct calls *calls, struct call *call, enum end reason);
-/* It is configured: what was kept goes to it, and what went before if there was one before. */
-enum end session_ready(struct calls *calls, struct call *call, const struct realtime_event *event);
+/* When a session that is ready now has to be replaced; expires_at_s: what the AI says, or 0. */
+struct session_age session_age(const struct calls *calls, const struct call *call,
+                               int64_t expires_at_s);
+/* call->ai is configured: what was kept goes to it, and what went before if there was one before.
+ */
+enum end session_ready(struct calls *calls, struct call *call, const struct session_age *age,
+                       struct span session_id);
+/* Nobody speaks, nobody is owed an answer. */
+bool session_is_pause(const struct calls *calls, const struct call *call);
 /* What an error event means: END_NONE, or why the session is over. */
 enum end session_judge(const struct call *call, const struct realtime_event *error);
 /* TIMER_SESSION. */
@@ -71,14 +78,28 @@ void session_expect(struct calls *calls, struct call *call);
 void session_answered(struct call *call);
 void session_close(struct calls *calls, struct call *call);
 
-/* dial.c: from a plan to a configured AI session. */
-enum end dial_start(struct calls *calls, struct call *call);
+/* renew.c: a session that grows old has a successor. */
+/* Time to look: a successor is dialled, takes over in a pause, or has to at the cap. */
+enum end renew_due(struct calls *calls, struct call *call);
+/* One message of the successor's connection. It never ends the call. */
+void renew_on_message(struct calls *calls, struct call *call, const struct message *message);
+/* END_NONE: nothing. Else the successor failed: another one is dialled later. */
+void renew_settle(struct calls *calls, struct call *call, enum end end);
+/* The session is gone, and a successor there or on its way: it is the call's from now on. */
+enum end renew_step_in(struct calls *calls, struct call *call);
+
+/* dial.c: from a plan to a configured AI session, on a leg that is gone or new. */
+enum end dial_start(struct calls *calls, struct call *call, struct ai_leg *leg);
 /* Takes resolved. */
 void dial_resolved(struct calls *calls, struct call *call, struct resolved *resolved);
-enum end dial_opened(struct calls *calls, struct call *call);
-enum end dial_ready(struct calls *calls, struct call *call, const struct realtime_event *event);
-/* The AI's connection ended before its session was ready: next address, or the call ends. */
-enum end dial_over(struct calls *calls, struct call *call, const struct message *message);
+enum end dial_opened(struct calls *calls, struct call *call, struct ai_leg *leg);
+/* session.updated: true when the leg was waiting for it and is ready now. */
+bool dial_ready(struct calls *calls, struct call *call, struct ai_leg *leg);
+/* The AI's connection ended before its session was ready: next address, or why it failed. */
+enum end dial_over(struct calls *calls, struct call *call, struct ai_leg *leg,
+                   const struct message *message);
+/* Whatever its state, the leg is gone after that. */
+void dial_hang_up(struct calls *calls, struct ai_leg *leg);
 
 /* bridge.c: the story of a syllable: whose message means what. */
 enum end bridge_carrier(struct calls *calls, struct call *call, struct span text);

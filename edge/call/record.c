@@ -131,7 +131,7 @@ void record_session_lost(struct calls *calls, struct call *call, enum end reason
     log_warn("AI session lost", log_text("call", call->plan->call),
              log_text("organization", call->plan->organization),
              log_text("reason", end_name(reason)),
-             log_number("after_ms", io_now_ms(calls->io) - call->session.ready_ms));
+             log_number("after_ms", io_now_ms(calls->io) - call->session.age.ready_ms));
 }
 
 void record_session_resumed(struct calls *calls, struct call *call, struct span session_id,

@@ -5,9 +5,9 @@
  *   caller has said that the AI had not written down, and on it goes
  *
  * Meanwhile the caller's audio is kept (up.c), the agent's goes on playing at the carrier, and the
- * ledger stays true. A session that is about to reach its provider's longest duration is replaced
- * in the same way at a pause, when nobody speaks. When nothing helps, the call ends with the first
- * cause. A call whose first session never came to be ready has nothing to go on with: it ends. */
+ * ledger stays true. A session that grows old has a successor before it goes (renew.c). When
+ * nothing helps, the call ends with the first cause. A call whose first session never came to be
+ * ready has nothing to go on with: it ends. */
 #include "edge/call/session.h"
 
 #include "common/clock.h"
@@ -45,7 +45,7 @@ enum end session_judge(const struct call *call, const struct realtime_event *err
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
         if (span_is(error->code, errors[i].code))
             return errors[i].end;
-    return call->ai_state == AI_READY ? END_NONE
+    return call->ai.state == AI_READY ? END_NONE
                                       : END_ai_refused; /* it refused our session.update */
 }
 
@@ -60,18 +60,20 @@ static bool is_hopeless(enum end reason)
 /* ---- lost ---- */
 
 /* Where the new session begins to listen: at the beginning of what the caller is saying, else
- * behind the last words that are written down; two seconds back at most. */
+ * behind the last words that are written down; two seconds back at most. One that was renewed in a
+ * pause had heard all of it, but may not have said yet that somebody begins to speak. */
 static uint64_t listen_from(const struct call *call)
 {
     const struct session *session = &call->session;
     uint64_t now = call->up.samples;
+    uint64_t most =
+        session->renewing && !session->speaking ? CALL_OVERLAP_BYTES : CALL_RECENT_BYTES;
     uint64_t from = session->speaking ? session->speech_from : session->heard_until;
-    uint64_t recent = now > CALL_RECENT_BYTES ? now - CALL_RECENT_BYTES : 0;
+    uint64_t recent = now > most ? now - most : 0;
     return from > now ? now : from > recent ? from : recent;
 }
 
-/* What was on its way to a session that broke may not have come there, so it is sent again; what
- * was sent to one that is renewed has. */
+/* What was on its way to a session that broke may not have come there, so it is sent again. */
 static enum end keep_caller(struct calls *calls, struct call *call)
 {
     struct up *up = &call->up;
@@ -83,7 +85,7 @@ static enum end keep_caller(struct calls *calls, struct call *call)
     up->appended = 0;
     resample_open(&up->resample, RESAMPLE_8_TO_24);
     session->replayed_samples = 0;
-    if (session->renewing || !session->recent)
+    if (!session->recent)
         return bytes ? up_keep(calls, call, up->join.codes, bytes) : END_NONE;
     uint64_t from = listen_from(call);
     up->early_first = up->early_bytes = 0; /* it is in there */
@@ -126,26 +128,12 @@ static bool may_go_on(const struct calls *calls, const struct call *call, enum e
            io_now_ms(calls->io) - session->lost_ms < SESSION_OUTAGE_MS_MAX;
 }
 
-static void let_go(struct calls *calls, struct call *call)
-{
-    struct conn *ai = call_ai(calls, call);
-    if (ai)
-        conn_close(calls->io, ai, call->ai_fault);
-    call->ai = 0;
-    call->ai_fault = FAULT_NONE;
-    call->ai_state = AI_GONE;
-    free(call->addresses);
-    call->addresses = NULL;
-    call->addresses_tried = 0;
-    wheel_cancel(io_wheel(calls->io), &call->ai_timer);
-}
-
 static enum end dial_after(struct calls *calls, struct call *call, unsigned pause_ms)
 {
     struct session *session = &call->session;
     session->tries++;
     if (pause_ms == 0)
-        return dial_start(calls, call);
+        return dial_start(calls, call, &call->ai);
     wheel_set(io_wheel(calls->io), &session->timer, io_now_ms(calls->io) + pause_ms);
     return END_NONE;
 }
@@ -154,14 +142,14 @@ static enum end begin_outage(struct calls *calls, struct call *call, enum end re
 {
     struct session *session = &call->session;
     uint64_t now_ms = io_now_ms(calls->io);
-    bool quick = now_ms - session->ready_ms < SESSION_QUICK_MS && !session->renewing;
+    bool quick = now_ms - session->age.ready_ms < SESSION_QUICK_MS && !session->renewing;
     session->quick_losses = quick ? session->quick_losses + 1 : 0;
     session->silences += reason == END_ai_silent;
     session->lost = true;
     session->cause = reason;
     session->lost_ms = now_ms;
     session->tries = 0;
-    let_go(calls, call);
+    dial_hang_up(calls, &call->ai);
     forget_agent(call);
     if (!session->renewing) {
         COUNT(calls->metrics, sessions_lost);
@@ -183,7 +171,9 @@ enum end session_lost(struct calls *calls, struct call *call, enum end reason)
     if (!session->lost)
         TRY(begin_outage(calls, call, reason));
     else
-        let_go(calls, call);
+        dial_hang_up(calls, &call->ai);
+    if (call->next_ai.state != AI_GONE)
+        return renew_step_in(calls, call);
     return dial_after(calls, call, pauses_ms[session->tries]);
 }
 
@@ -223,21 +213,22 @@ static enum end replay_history(struct calls *calls, struct call *call, unsigned 
 }
 
 /* Its age is counted from now; expires_at_s, where the AI says so, is what it means. */
-static void plan_renewal(struct calls *calls, struct call *call, const struct realtime_event *event)
+struct session_age session_age(const struct calls *calls, const struct call *call,
+                               int64_t expires_at_s)
 {
-    struct session *session = &call->session;
     uint64_t now_ms = io_now_ms(calls->io), life_ms = call->plan->ai.session_max_s * 1000ull;
-    int64_t told_ms = event->expires_at_s * 1000 - clock_wall_ms();
-    if (event->expires_at_s > 0 && told_ms > 0 && (uint64_t)told_ms < life_ms)
+    int64_t told_ms = expires_at_s * 1000 - clock_wall_ms();
+    if (expires_at_s > 0 && told_ms > 0 && (uint64_t)told_ms < life_ms)
         life_ms = (uint64_t)told_ms;
     uint64_t ahead_ms = life_ms / 4 < SESSION_AHEAD_MS ? life_ms / 4 : SESSION_AHEAD_MS;
-    session->ready_ms = now_ms;
-    session->renew_ms = now_ms + life_ms - ahead_ms;
-    session->cap_ms = now_ms + life_ms - ahead_ms / 4;
-    wheel_set(io_wheel(calls->io), &session->timer, session->renew_ms);
+    return (struct session_age){
+        .ready_ms = now_ms,
+        .renew_ms = now_ms + life_ms - ahead_ms,
+        .cap_ms = now_ms + life_ms - ahead_ms / 4,
+    };
 }
 
-static enum end resume(struct calls *calls, struct call *call, const struct realtime_event *event)
+static enum end resume(struct calls *calls, struct call *call, struct span session_id)
 {
     struct session *session = &call->session;
     unsigned items = 0;
@@ -251,7 +242,7 @@ static enum end resume(struct calls *calls, struct call *call, const struct real
     else
         COUNT(calls->metrics, sessions_resumed);
     histogram_add(&calls->metrics->session_gap, gap_ms * 1000);
-    record_session_resumed(calls, call, event->session_id, gap_ms, items, renewing);
+    record_session_resumed(calls, call, session_id, gap_ms, items, renewing);
     if (!answering || session->speaking)
         return END_NONE; /* the caller's words, heard again, are answered as ever */
     session_expect(calls, call);
@@ -260,12 +251,18 @@ static enum end resume(struct calls *calls, struct call *call, const struct real
                : END_ai_too_slow;
 }
 
-enum end session_ready(struct calls *calls, struct call *call, const struct realtime_event *event)
+enum end session_ready(struct calls *calls, struct call *call, const struct session_age *age,
+                       struct span session_id)
 {
     struct session *session = &call->session;
-    plan_renewal(calls, call, event);
+    session->age = *age;
+    session->next_failures = 0;
+    session->next_dial_ms = 0;
     session->ready_count++;
-    return session->lost ? resume(calls, call, event) : up_flush_early(calls, call);
+    wheel_set(io_wheel(calls->io), &session->timer, age->renew_ms);
+    record_ready(calls, call, session_id);
+    TRY(session->lost ? resume(calls, call, session_id) : up_flush_early(calls, call));
+    return speak_greeting(calls, call);
 }
 
 /* ---- watching ---- */
@@ -344,7 +341,7 @@ static enum end nudge(struct calls *calls, struct call *call)
                : END_ai_too_slow;
 }
 
-static bool is_pause(const struct calls *calls, const struct call *call)
+bool session_is_pause(const struct calls *calls, const struct call *call)
 {
     return !call->session.speaking && !call->session.expecting_ms && !call->down.response[0] &&
            call->speak.count == 0 && !heard_playing(&call->down.heard, up_clock(calls, call));
@@ -353,17 +350,15 @@ static bool is_pause(const struct calls *calls, const struct call *call)
 enum end session_due(struct calls *calls, struct call *call)
 {
     struct session *session = &call->session;
-    uint64_t now_ms = io_now_ms(calls->io), next_ms = session->renew_ms;
+    uint64_t now_ms = io_now_ms(calls->io), next_ms = session->age.renew_ms;
     if (session->lost) /* the pause before the next try is over */
-        return call->ai_state == AI_GONE ? dial_start(calls, call) : END_NONE;
+        return call->ai.state == AI_GONE ? dial_start(calls, call, &call->ai) : END_NONE;
     if (session->expecting_ms && now_ms >= session->expecting_ms + SESSION_ANSWER_MS)
         return nudge(calls, call);
-    if (now_ms >= session->cap_ms || (now_ms >= session->renew_ms && is_pause(calls, call))) {
-        session->renewing = true;
-        return END_ai_expired;
-    }
-    if (now_ms >= session->renew_ms)
+    if (now_ms >= session->age.renew_ms) {
+        TRY(renew_due(calls, call));
         next_ms = now_ms + SESSION_PAUSE_MS;
+    }
     if (session->expecting_ms && session->expecting_ms + SESSION_ANSWER_MS < next_ms)
         next_ms = session->expecting_ms + SESSION_ANSWER_MS;
     wheel_set(io_wheel(calls->io), &session->timer, next_ms);

@@ -42,7 +42,7 @@ static bool send_ask(struct calls *calls, struct call *call, const struct ask *a
 enum end speak_next(struct calls *calls, struct call *call)
 {
     struct speak *speak = &call->speak;
-    if (call->ai_state != AI_READY || speak->count == 0 || speak->asked || call->down.response[0])
+    if (call->ai.state != AI_READY || speak->count == 0 || speak->asked || call->down.response[0])
         return END_NONE;
     const struct ask *ask = &speak->asks[0];
     if (ask->text && call->carrier_state != CARRIER_STARTED)
@@ -59,7 +59,7 @@ enum end speak_greeting(struct calls *calls, struct call *call)
     const struct plan *plan = call->plan;
     struct speak *speak = &call->speak;
     size_t bytes;
-    if (call->ai_state != AI_READY || speak->greeted || !plan->ai.greeting[0])
+    if (call->ai.state != AI_READY || speak->greeted || !plan->ai.greeting[0])
         return speak_next(calls, call);
     char *text = realtime_greeting(plan->ai.greeting, &bytes);
     bool sent = text && conn_send_text(calls->io, call_ai(calls, call), span_from(text, bytes));

@@ -45,7 +45,7 @@ bool up_moment(const struct call *call, uint64_t audio_ms, uint64_t *position)
 
 bool up_open(const struct call *call)
 {
-    return call->ai_state == AI_READY && !call->up.waiting;
+    return call->ai.state == AI_READY && !call->up.waiting;
 }
 
 /* Drops of the oldest are counted by what they waited for. */
@@ -55,7 +55,7 @@ static void drop_oldest(struct calls *calls, struct call *call, size_t bytes)
     assert(bytes <= up->early_bytes);
     up->early_first = (up->early_first + bytes) % CALL_EARLY_BYTES_MAX;
     up->early_bytes -= bytes;
-    if (call->ai_state == AI_READY) {
+    if (call->ai.state == AI_READY) {
         call->figures.slow_dropped_bytes += bytes;
         COUNT_BY(calls->metrics, audio_dropped_slow, bytes);
     } else {
@@ -67,7 +67,7 @@ static void drop_oldest(struct calls *calls, struct call *call, size_t bytes)
 enum end up_keep(struct calls *calls, struct call *call, const uint8_t *codes, size_t bytes)
 {
     struct up *up = &call->up;
-    size_t most = call->ai_state == AI_READY ? CALL_STALE_BYTES_MAX : CALL_EARLY_BYTES_MAX;
+    size_t most = call->ai.state == AI_READY ? CALL_STALE_BYTES_MAX : CALL_EARLY_BYTES_MAX;
     assert(bytes <= CALL_STALE_BYTES_MAX);
     if (!up->early && !(up->early = malloc(CALL_EARLY_BYTES_MAX)))
         return END_no_capacity;
@@ -183,7 +183,7 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
     call->figures.bytes_up += samples;
     COUNT(calls->metrics, frames_carrier_in);
     COUNT_BY(calls->metrics, audio_carrier_in, samples);
-    if (call->ai_state == AI_READY)
+    if (call->ai.state == AI_READY)
         TRY(look_at_queue(calls, call));
     base64_decode(media->payload, calls->codes);
     session_hear(calls, call, calls->codes, samples);

@@ -88,6 +88,11 @@ static void hear(struct scene_peer *peer, struct span text, const char *audio, c
     keep_text(peer, text, letter);
 }
 
+static bool is_configuring(const struct call *call)
+{
+    return call && (call->ai.state == AI_CONFIGURING || call->next_ai.state == AI_CONFIGURING);
+}
+
 static void take_own(struct scene *scene, struct conn *conn, const struct message *message)
 {
     bool is_ai = conn_leg(conn) == LEG_TEST_AI;
@@ -98,11 +103,13 @@ static void take_own(struct scene *scene, struct conn *conn, const struct messag
         break;
     case MESSAGE_TEXT:
         hear(peer, message->body, is_ai ? "\"audio\":\"" : "\"payload\":\"", "mcurxti");
-        if (is_ai && !scene->unconfigured && scene->call && scene->call->ai_state == AI_CONFIGURING)
+        if (is_ai && !scene->unconfigured && is_configuring(scene->call))
             scene_configure(scene);
         break;
     case MESSAGE_END:
         peer->close_code = message->close_code;
+        if (peer->former == conn_ref(conn))
+            peer->former = 0;
         if (peer->conn == conn_ref(conn)) { /* a session may have taken this one's place */
             peer->ended = true;
             peer->conn = 0;
@@ -119,6 +126,7 @@ static void take(struct scene *scene, struct conn *conn, const struct message *m
     if (to_ai) {
         conn_upgrade(scene->io, conn, WS_AI_MESSAGE_BYTES_MAX);
         conn_own(conn, LEG_TEST_AI, 0);
+        scene->ai.former = scene->ai.conn;
         scene->ai.conn = conn_ref(conn);
         scene->ai.open = true;
         scene->ai.ended = false;
@@ -257,7 +265,7 @@ void scene_open(struct scene *scene, const char *settings, bool unconfigured)
     prepare(scene, settings);
     scene_until(scene, scene->ai.texts_count > 0);
     if (!unconfigured)
-        scene_until(scene, scene->call->ai_state == AI_READY);
+        scene_until(scene, scene->call->ai.state == AI_READY);
 }
 
 static void close_peer(struct scene_peer *peer)
@@ -286,13 +294,12 @@ void scene_close(struct scene *scene)
 
 /* ---- the carrier ---- */
 
-static void say(struct scene *scene, const struct scene_peer *peer, const char *format,
-                va_list arguments)
+static void say(struct scene *scene, uint64_t peer, const char *format, va_list arguments)
 {
     char *text;
     int bytes = vasprintf(&text, format, arguments);
     assert_true(bytes > 0);
-    struct conn *conn = conn_find(scene->io, peer->conn);
+    struct conn *conn = conn_find(scene->io, peer);
     if (!conn)
         fail_msg("the call is over: %s", end_name(scene->end));
     assert_true(conn_send_text(scene->io, conn, span_from(text, (size_t)bytes)));
@@ -303,7 +310,7 @@ void scene_carrier_says(struct scene *scene, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    say(scene, &scene->carrier, format, arguments);
+    say(scene, scene->carrier.conn, format, arguments);
     va_end(arguments);
 }
 
@@ -366,7 +373,15 @@ void scene_ai_says(struct scene *scene, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    say(scene, &scene->ai, format, arguments);
+    say(scene, scene->ai.conn, format, arguments);
+    va_end(arguments);
+}
+
+void scene_former_says(struct scene *scene, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    say(scene, scene->ai.former, format, arguments);
     va_end(arguments);
 }
 
@@ -377,12 +392,22 @@ void scene_configure(struct scene *scene)
                   "\"realtime\",\"id\":\"sess_1\"}}");
 }
 
+static void break_off(struct scene *scene, uint64_t *peer)
+{
+    struct conn *conn = conn_find(scene->io, *peer);
+    assert_non_null(conn);
+    *peer = 0;
+    conn_abort(scene->io, conn);
+}
+
 void scene_break(struct scene *scene)
 {
-    struct conn *conn = conn_find(scene->io, scene->ai.conn);
-    assert_non_null(conn);
-    scene->ai.conn = 0;
-    conn_abort(scene->io, conn);
+    break_off(scene, &scene->ai.conn);
+}
+
+void scene_break_former(struct scene *scene)
+{
+    break_off(scene, &scene->ai.former);
 }
 
 void scene_delta(struct scene *scene, const char *response, const char *item, uint8_t value,

@@ -17,7 +17,7 @@
 
 /* What one side was told, in order. */
 struct scene_peer {
-    uint64_t conn;
+    uint64_t conn, former;   /* the AI has two while one session takes over from another */
     bool open, ended, stuck; /* stuck: takes nothing from its socket */
     uint16_t close_code;
     unsigned sessions; /* that were begun: the AI may be dialled again */
@@ -77,8 +77,11 @@ void scene_carrier_says(struct scene *scene, const char *format, ...)
 void scene_configure(struct scene *scene);
 void scene_ai_says(struct scene *scene, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+void scene_former_says(struct scene *scene, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 /* The AI's connection breaks. */
 void scene_break(struct scene *scene);
+void scene_break_former(struct scene *scene);
 /* response.output_audio.delta of so many bytes of this value. */
 void scene_delta(struct scene *scene, const char *response, const char *item, uint8_t value,
                  size_t bytes);

@@ -30,7 +30,7 @@ static void begin(struct scene *scene, const char *settings)
 
 static void wait_ready(struct scene *scene, unsigned sessions)
 {
-    scene_until(scene, scene->ai.sessions == sessions && scene->call->ai_state == AI_READY &&
+    scene_until(scene, scene->ai.sessions == sessions && scene->call->ai.state == AI_READY &&
                            !scene->call->session.lost);
     scene_settle(scene);
 }
@@ -194,32 +194,122 @@ static void without_a_first_session_there_is_nothing_to_go_on_with(void **state)
     scene_close(&scene);
 }
 
-/* A pause is when nobody speaks; every sample goes to one session, and only one. */
+/* ---- renewal: session_max_s 20 means a successor from 15 s on, and the cap at 18.75 s ---- */
+
+static void say_until(struct scene *scene, uint64_t *frame, uint64_t frames)
+{
+    while (*frame < frames)
+        say_frame(scene, (*frame)++);
+    scene_settle(scene);
+}
+
+static void open_growing_old(struct scene *scene, uint64_t *frame)
+{
+    begin(scene, "{\"ai\":{\"session_max_s\":20}}");
+    scene_ai_says(scene, "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}");
+    scene_settle(scene);
+    say_until(scene, frame, 16 * 50);
+    assert_int_equal(scene->ai.sessions, 2); /* it is there, and waits for a pause */
+}
+
+static void expect_taken_over(struct scene *scene, uint64_t frame)
+{
+    assert_int_equal(scene->metrics.sessions_renewed, 1);
+    assert_int_equal(scene->metrics.sessions_lost, 0);
+    assert_int_equal(scene->call->next_ai.state, AI_GONE);
+    assert_int_equal(scene->ai.audio_bytes, frame * FRAME + CALL_OVERLAP_BYTES);
+}
+
+/* A pause is when nobody speaks. The old one hears every sample up to it, the new one from half a
+ * second before. */
 static void an_old_session_is_renewed_in_a_pause(void **state)
 {
     (void)state;
     struct scene scene;
-    begin(&scene, "{\"ai\":{\"session_max_s\":20}}");
     uint64_t frame = 0;
-    scene_ai_says(&scene, "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}");
+    open_growing_old(&scene, &frame);
+    assert_int_equal(scene.call->next_ai.state, AI_READY);
+    assert_int_equal(scene.metrics.sessions_renewed, 0);
+    scene_former_says(&scene, "{\"type\":\"response.done\",\"response\":{\"id\":\"r1\","
+                              "\"status\":\"completed\"}}");
     scene_settle(&scene);
-    for (; frame < 16 * 50; frame++) /* from 15 s on it looks for a pause; there is none */
-        say_frame(&scene, frame);
+    for (unsigned i = 0; scene.metrics.sessions_renewed == 0 && i < 30; i++)
+        scene_pass(&scene, 20); /* nothing is on its way to the first one then */
     scene_settle(&scene);
-    assert_int_equal(scene.ai.sessions, 1);
-    scene_ai_says(&scene, "{\"type\":\"response.done\",\"response\":{\"id\":\"r1\",\"status\":"
-                          "\"completed\"}}");
-    scene_settle(&scene);
-    for (unsigned i = 0; i < 30; i++)
-        say_frame(&scene, frame++);
-    wait_ready(&scene, 2);
+    uint64_t taken = frame;
     assert_int_equal(scene.ai.close_code, 1000);
-    say_frame(&scene, frame++);
-    scene_settle(&scene);
-    assert_int_equal(scene.metrics.sessions_renewed, 1);
-    assert_int_equal(scene.metrics.sessions_lost, 0);
-    assert_int_equal(scene.ai.audio_bytes, frame * FRAME);
+    assert_int_equal(scene.ai.sessions, 2);
+    say_until(&scene, &frame, frame + 50);
+    expect_taken_over(&scene, frame);
+    expect_from(&scene, taken * FRAME, taken * FRAME - CALL_OVERLAP_BYTES);
+    scene.ai.audio_bytes = taken * FRAME; /* what the first one heard */
     expect_from(&scene, 0, 0);
+    scene_close(&scene);
+}
+
+static void a_successor_that_fails_costs_nothing(void **state)
+{
+    (void)state;
+    struct scene scene;
+    uint64_t frame = 0;
+    open_growing_old(&scene, &frame);
+    scene_break(&scene);
+    scene_settle(&scene);
+    assert_int_equal(scene.metrics.successors_failed, 1);
+    assert_int_equal(scene.call->ai.state, AI_READY);
+    assert_int_equal(scene.ai.audio_bytes, frame * FRAME);
+    scene.ai.conn = scene.ai.former; /* the first is the only one again */
+    say_until(&scene, &frame, frame + 25);
+    assert_int_equal(scene.ai.sessions, 2); /* not at once */
+    scene_ai_says(&scene, "{\"type\":\"error\",\"error\":{\"code\":\"session_expired\"}}");
+    wait_ready(&scene, 3);
+    assert_int_equal(scene.metrics.sessions_lost, 1);
+    scene_close(&scene);
+}
+
+static void another_successor_is_dialled_and_steps_in_when_it_breaks(void **state)
+{
+    (void)state;
+    struct scene scene;
+    uint64_t frame = 0;
+    begin(&scene, "{\"ai\":{\"session_max_s\":60}}"); /* from 45 s on; the cap at 56.25 s */
+    scene_ai_says(&scene, "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}");
+    say_until(&scene, &frame, 46 * 50);
+    assert_int_equal(scene.ai.sessions, 2);
+    uint64_t first = scene.ai.former;
+    scene_break(&scene);
+    scene_settle(&scene);
+    say_until(&scene, &frame, 52 * 50);
+    assert_int_equal(scene.ai.sessions, 3);
+    assert_int_equal(scene.metrics.successors_failed, 1);
+    scene.ai.former = first;
+    scene_break_former(&scene);
+    scene_until(&scene, scene.metrics.sessions_resumed == 1);
+    scene_settle(&scene);
+    assert_int_equal(scene.ai.sessions, 3); /* nobody had to be dialled */
+    assert_true(scene_told(&scene.ai, "\"type\":\"response.create\""));
+    say_until(&scene, &frame, frame + 10);
+    assert_int_equal(scene.ai.audio_bytes, frame * FRAME + CALL_RECENT_BYTES);
+    scene_close(&scene);
+}
+
+static void one_on_its_way_steps_in_as_well(void **state)
+{
+    (void)state;
+    struct scene scene;
+    uint64_t frame = 0;
+    begin(&scene, "{\"ai\":{\"session_max_s\":20}}");
+    scene.unconfigured = true;
+    scene_ai_says(&scene, "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}");
+    say_until(&scene, &frame, 15 * 50 + 20);
+    assert_int_equal(scene.call->next_ai.state, AI_CONFIGURING);
+    scene_break_former(&scene);
+    scene_until(&scene, scene.call->session.lost);
+    assert_int_equal(scene.call->ai.state, AI_CONFIGURING);
+    scene_configure(&scene);
+    wait_ready(&scene, 2);
+    say_until(&scene, &frame, frame + 10);
+    assert_int_equal(scene.ai.audio_bytes, frame * FRAME + CALL_RECENT_BYTES);
     scene_close(&scene);
 }
 
@@ -227,12 +317,12 @@ static void at_the_cap_it_is_renewed_in_any_case(void **state)
 {
     (void)state;
     struct scene scene;
-    begin(&scene, "{\"ai\":{\"session_max_s\":20}}");
-    scene_ai_says(&scene, "{\"type\":\"response.created\",\"response\":{\"id\":\"r1\"}}");
-    scene_settle(&scene);
-    for (uint64_t frame = 0; frame < 20 * 50 && scene.ai.sessions < 2; frame++)
-        say_frame(&scene, frame);
-    wait_ready(&scene, 2);
+    uint64_t frame = 0;
+    open_growing_old(&scene, &frame);
+    say_until(&scene, &frame, 18 * 50);
+    assert_int_equal(scene.metrics.sessions_renewed, 0);
+    say_until(&scene, &frame, 19 * 50 + 10);
+    expect_taken_over(&scene, frame);
     assert_true(scene_told(&scene.ai, "\"type\":\"response.create\"")); /* it was cut short */
     scene_close(&scene);
 }
@@ -248,6 +338,9 @@ int main(void)
         cmocka_unit_test(losses_in_a_row_end_the_call),
         cmocka_unit_test(without_a_first_session_there_is_nothing_to_go_on_with),
         cmocka_unit_test(an_old_session_is_renewed_in_a_pause),
+        cmocka_unit_test(a_successor_that_fails_costs_nothing),
+        cmocka_unit_test(another_successor_is_dialled_and_steps_in_when_it_breaks),
+        cmocka_unit_test(one_on_its_way_steps_in_as_well),
         cmocka_unit_test(at_the_cap_it_is_renewed_in_any_case),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
