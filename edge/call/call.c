@@ -42,7 +42,8 @@ struct calls *calls_open(const struct calls_config *config)
     calls->table = calloc(config->calls_max, sizeof *calls->table);
     calls->free_slots = calloc(config->calls_max, sizeof *calls->free_slots);
     calls->ended_slots = calloc(config->calls_max, sizeof *calls->ended_slots);
-    if (!calls->table || !calls->free_slots || !calls->ended_slots) {
+    bool tapped = taps_open(&calls->taps, config->calls_max);
+    if (!calls->table || !calls->free_slots || !calls->ended_slots || !tapped) {
         calls_close(calls);
         return NULL;
     }
@@ -60,6 +61,7 @@ void calls_close(struct calls *calls)
     free(calls->table);
     free(calls->free_slots);
     free(calls->ended_slots);
+    taps_close(&calls->taps);
     free(calls);
 }
 
@@ -203,6 +205,8 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
     call->end = reason;
     call->state = CALL_ENDED;
     COUNT(calls->metrics, ends[reason]);
+    if (call->tap)
+        taps_end(calls, call);
     if (!call->superseded) {
         down_settle(calls, call);
         if (call->started_ms) /* else nobody has heard a word */
@@ -228,7 +232,7 @@ void call_settle(struct calls *calls, struct call *call, enum end end)
 
 static void free_call(struct calls *calls, struct call *call)
 {
-    assert(call->state == CALL_ENDED);
+    assert(call->state == CALL_ENDED && !call->tap);
     struct wheel *wheel = io_wheel(calls->io);
     wheel_cancel(wheel, &call->carrier_timer);
     wheel_cancel(wheel, &call->duration_timer);

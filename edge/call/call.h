@@ -22,6 +22,7 @@
 #include "edge/call/heard.h"
 #include "edge/call/session.h"
 #include "edge/call/speech.h"
+#include "edge/call/taps.h"
 #include "edge/call/turn.h"
 #include "edge/io/conn.h"
 #include "edge/io/resolve.h"
@@ -148,6 +149,9 @@ struct call {
     struct caller_item caller_items[CALLER_ITEMS];
     unsigned caller_items_next;
     struct figures figures;
+    struct tap *tap; /* NULL: nobody wants to hear (taps.h) */
+    uint64_t tap_ref;
+    unsigned tap_users;
 };
 
 struct calls_config {

@@ -109,6 +109,10 @@ static enum end pass_down(struct calls *calls, struct call *call, struct span pi
         return END_carrier_too_slow;
     memcpy(payload, piece.data, piece.bytes);
     *samples = (size_t)base64_decoded_bytes(piece);
+    if (call->tap) {
+        base64_decode(piece, calls->codes);
+        taps_say(call, calls->codes, *samples);
+    }
     end_media(calls, call, carrier, piece.bytes, *samples);
     return END_NONE;
 }
@@ -122,6 +126,8 @@ enum end convert_down_codes(struct calls *calls, struct call *call, const uint8_
     if (!carrier)
         return END_carrier_too_slow;
     base64_encode(span_from(codes, samples), payload);
+    if (call->tap)
+        taps_say(call, codes, samples);
     end_media(calls, call, carrier, text_bytes, samples);
     return END_NONE;
 }

@@ -39,8 +39,11 @@ enum end down_sent(struct calls *calls, struct call *call, struct span item_id,
 {
     struct down *down = &call->down;
     if (!heard_sent(&down->heard, item_id, content_index, samples, up_clock(calls, call),
-                    clock_wall_ms()))
+                    clock_wall_ms())) {
+        if (call->tap)
+            taps_cut(calls, call);
         return call_blame_ai(call, FAULT_ai_event);
+    }
     call->figures.bytes_down += samples;
     if (!down->first_audio_sent) {
         down->first_audio_sent = true;

@@ -30,6 +30,7 @@ struct calls {
     struct call *by_ticket[TICKET_BUCKETS];
     struct call *by_conversation[CONVERSATION_BUCKETS];
     struct used_ticket used[TICKET_BUCKETS][USED_WAYS];
+    struct taps taps;
     /* scratch of the turn: one frame or delta at a time */
     uint8_t codes[SCRATCH_SAMPLES];
     int16_t narrow[SCRATCH_SAMPLES];

@@ -128,6 +128,8 @@ static enum end pass_silence(struct calls *calls, struct call *call, size_t samp
     while (samples) {
         size_t part = samples < sizeof silence ? samples : sizeof silence;
         session_hear(calls, call, silence, part);
+        if (call->tap)
+            taps_hear(calls, call, silence, part);
         TRY(up_open(call) ? convert_up(calls, call, silence, part)
                           : up_keep(calls, call, silence, part));
         call->up.samples += part;
@@ -187,6 +189,8 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
         TRY(look_at_queue(calls, call));
     base64_decode(media->payload, calls->codes);
     session_hear(calls, call, calls->codes, samples);
+    if (call->tap)
+        taps_hear(calls, call, calls->codes, samples);
     if (up_open(call)) {
         TRY(join_frame(calls, call, media->payload, samples));
     } else {

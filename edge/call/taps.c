@@ -1,0 +1,83 @@
+#include "edge/call/taps.h"
+
+#include "common/panic.h"
+#include "edge/call/own.h"
+
+bool taps_open(struct taps *taps, unsigned calls_max)
+{
+    if (!slab_open(&taps->taps, calls_max, sizeof(struct tap)))
+        return false;
+    if (slab_open(&taps->chunks, TAP_CHUNKS_MAX, TAP_CHUNK_BYTES))
+        return true;
+    slab_close(&taps->taps);
+    return false;
+}
+
+void taps_close(struct taps *taps)
+{
+    slab_close(&taps->taps);
+    slab_close(&taps->chunks);
+}
+
+bool taps_want(struct calls *calls, struct call *call)
+{
+    assert(call->state != CALL_FREE && call->state != CALL_ENDED);
+    if (!call->tap) {
+        call->tap = slab_take(&calls->taps.taps, &call->tap_ref);
+        if (!call->tap)
+            return false;
+        tap_open(call->tap, &calls->taps.chunks, &call->down.heard, call->up.samples);
+    }
+    call->tap_users++;
+    return true;
+}
+
+void taps_leave(struct calls *calls, struct call *call)
+{
+    assert(call->tap && call->tap_users > 0);
+    if (--call->tap_users > 0)
+        return;
+    COUNT_BY(calls->metrics, tap_lost_samples, call->tap->lost_samples);
+    tap_close(call->tap);
+    slab_give(&calls->taps.taps, call->tap_ref);
+    call->tap = NULL;
+}
+
+/* Each piece goes to everyone who is there. */
+static void hand_on(struct calls *calls, struct call *call, const struct tap_piece *piece)
+{
+    (void)calls, (void)call, (void)piece;
+}
+
+void taps_hear(struct calls *calls, struct call *call, const uint8_t *codes, size_t samples)
+{
+    struct tap_piece piece;
+    assert(tap_clock(call->tap) == call->up.samples);
+    tap_hear(call->tap, codes, samples);
+    while (tap_next(call->tap, &piece))
+        hand_on(calls, call, &piece);
+}
+
+void taps_say(struct call *call, const uint8_t *codes, size_t samples)
+{
+    tap_say(call->tap, codes, samples);
+}
+
+void taps_cut(struct calls *calls, struct call *call)
+{
+    (void)calls;
+    tap_cut(call->tap);
+}
+
+void taps_end(struct calls *calls, struct call *call)
+{
+    struct tap_piece piece;
+    if (tap_rest(call->tap, &piece))
+        hand_on(calls, call, &piece);
+}
+
+size_t taps_footprint_bytes(size_t *chunks_bytes)
+{
+    *chunks_bytes = (size_t)TAP_CHUNKS_MAX * TAP_CHUNK_BYTES;
+    return sizeof(struct tap);
+}
