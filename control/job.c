@@ -92,6 +92,21 @@ enum job_end job_dead(struct job *job, const char *format, ...)
     return JOB_DEAD;
 }
 
+enum job_end job_asked(struct job *job, const struct http_client_response *response)
+{
+    snprintf(job->error, sizeof job->error, "%s", response->error);
+    if (response->end == HTTP_CLIENT_stopped)
+        return JOB_RETURNED;
+    if (response->retry_after_s > 0)
+        job->pause_least_ms = response->retry_after_s * 1000;
+    return response->try_again ? JOB_LATER : JOB_DEAD;
+}
+
+bool job_must_stop_asking(void *job)
+{
+    return job_must_stop(job);
+}
+
 struct commitment {
     struct job *job;
     enum db_result (*work)(struct db *db, void *context);
@@ -132,6 +147,8 @@ static int64_t choose_pause_ms(const struct job *job)
         pause_ms *= 2;
     if (pause_ms > JOB_PAUSE_MS_MAX)
         pause_ms = JOB_PAUSE_MS_MAX;
+    if (pause_ms < 2 * job->pause_least_ms)
+        pause_ms = 2 * job->pause_least_ms; /* half of it is luck */
     if (getrandom(&dice, sizeof dice, 0) != sizeof dice)
         dice = 0;
     return pause_ms / 2 + (int64_t)(dice % (uint64_t)(pause_ms / 2 + 1));

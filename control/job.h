@@ -14,6 +14,7 @@
 #ifndef RINGBRIDGE_CONTROL_JOB_H
 #define RINGBRIDGE_CONTROL_JOB_H
 
+#include "control/http_client.h"
 #include "control/job_figures.h"
 #include "control/store/jobs.h"
 
@@ -22,7 +23,7 @@
 #define JOB_WORKERS_MAX  64
 #define JOB_POLL_MS      500
 #define JOB_NICE         15
-#define JOB_ERROR_BYTES  512
+#define JOB_ERROR_BYTES  HTTP_CLIENT_ERROR_BYTES
 #define JOB_PAUSE_MS_MAX (60 * 60 * 1000) /* between two tries */
 
 enum job_end {
@@ -45,7 +46,8 @@ struct job {
     const struct job_kind *kind;
     json_t *payload; /* an object */
     char error[JOB_ERROR_BYTES];
-    struct job_pool *pool; /* private from here on */
+    int64_t pause_least_ms; /* a run may set it: not tried again before */
+    struct job_pool *pool;  /* private from here on */
     bool committed;
     uint64_t claimed_ns;
     atomic_uint_fast64_t lease_ends_ns;
@@ -87,5 +89,12 @@ __attribute__((format(printf, 2, 3))) enum job_end job_later(struct job *job, co
                                                              ...);
 __attribute__((format(printf, 2, 3))) enum job_end job_dead(struct job *job, const char *format,
                                                             ...);
+
+/* How a run ends whose request did not go well: tried again not before the other side wants it,
+ * given up, or returned. */
+enum job_end job_asked(struct job *job, const struct http_client_response *response);
+
+/* job_must_stop for http_client_request.must_stop; context is the job. */
+bool job_must_stop_asking(void *job);
 
 #endif

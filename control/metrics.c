@@ -1,6 +1,7 @@
 #include "control/metrics.h"
 
 #include "common/panic.h"
+#include "control/http_client.h"
 
 #include <inttypes.h>
 #include <stddef.h>
@@ -167,4 +168,5 @@ void metrics_write(FILE *out, const struct metrics *metrics)
     write_labelled(out, metrics);
     db_figures_write(out, &metrics->database);
     job_figures_write(out, metrics->jobs, JOBS_KINDS_MAX);
+    http_client_write_figures(out);
 }

@@ -33,6 +33,8 @@ struct options {
     const char *account_sid;   /* TWILIO_ACCOUNT_SID or NULL */
     const char *auth_token;    /* TWILIO_AUTH_TOKEN or NULL: secret */
     const char *auth_token_previous; /* TWILIO_AUTH_TOKEN_PREVIOUS during rotation: secret */
+    const char *allow_private;       /* hosts, with commas between, or NULL (http_client.h) */
+    const char *ca_path;             /* or NULL */
     const char *twilio_api_key, *twilio_api_secret, *twilio_api_base;
     const char *openai_api_key;      /* secret */
     const char *openai_realtime_url; /* wss://api.openai.com/v1/realtime */

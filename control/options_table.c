@@ -34,6 +34,12 @@ const struct options_row options_table[] = {
      "Its auth token, with which Twilio signs (an API key cannot check signatures)"},
     {NULL, "TWILIO_AUTH_TOKEN_PREVIOUS", OPTIONS_TEXT, AT(auth_token_previous), 0, 0, NULL, NULL,
      " serve doctor verify-signature ", "Accepted as well while the token is being changed"},
+    {"allow-private", "RINGBRIDGE_ALLOW_PRIVATE", OPTIONS_TEXT, AT(allow_private), 0, 0, NULL,
+     "HOSTS", SERVING,
+     "Hosts, with commas between, that organisations may have us ask although their addresses are "
+     "not public (host or host:port)"},
+    {"ca", "RINGBRIDGE_CA", OPTIONS_TEXT, AT(ca_path), 0, 0, NULL, "FILE", SERVING,
+     "Certificate authorities beside the system's, for what control asks over https"},
     {NULL, "TWILIO_API_KEY", OPTIONS_TEXT, AT(twilio_api_key), 0, 0, NULL, NULL, SERVING,
      "For Twilio's REST API"},
     {NULL, "TWILIO_API_SECRET", OPTIONS_TEXT, AT(twilio_api_secret), 0, 0, NULL, NULL, SERVING,

@@ -151,14 +151,28 @@ static enum job_end endless(struct job *job, struct db *mine, void *context)
     return JOB_RETURNED;
 }
 
+/* As if somebody had answered 429 the first time, 404 the second. */
+static enum job_end asking(struct job *job, struct db *mine, void *context)
+{
+    const struct http_client_response busy = {.retry_after_s = 1800,
+                                              .try_again = true,
+                                              .error = "they answered 429"},
+                                      never = {.retry_after_s = -1, .error = "they answered 404"};
+    (void)mine;
+    (void)context;
+    return job_asked(job, job->claimed.tries == 1 ? &busy : &never);
+}
+
 static const struct job_kind tally_kind = {{"tally", 0, 0, 1000}, 10, tally};
 static const struct job_kind single_kind = {{"single", 1, 0, 1000}, 10, tally};
 static const struct job_kind poison_kind = {{"poisonable", 0, 0, 300}, 10, poisonable};
 static const struct job_kind failing_kind = {{"failing", 0, 0, 1000}, 2, failing};
 static const struct job_kind hopeless_kind = {{"hopeless", 0, 0, 1000}, 10, hopeless};
 static const struct job_kind endless_kind = {{"endless", 0, 0, 4000}, 10, endless};
+static const struct job_kind asking_kind = {{"asking", 0, 0, 1000}, 2, asking};
 static const struct job_kind *const kinds[] = {&tally_kind,   &single_kind,   &poison_kind,
-                                               &failing_kind, &hopeless_kind, &endless_kind};
+                                               &failing_kind, &hopeless_kind, &endless_kind,
+                                               &asking_kind};
 static const struct jobs_kind limited[] = {{"tally", 0, 5, 60000}};
 
 static struct job_pool *open_pool(const char *run, unsigned workers, struct job_figures *figures)
@@ -166,7 +180,7 @@ static struct job_pool *open_pool(const char *run, unsigned workers, struct job_
     char error[256];
     struct job_config config = {.workers = workers,
                                 .kinds = kinds,
-                                .kinds_count = 6,
+                                .kinds_count = 7,
                                 .run = run,
                                 .db = db_config_serving(database_url(), NULL),
                                 .figures = figures};
@@ -209,7 +223,7 @@ static void a_job_is_made_once_with_the_fact_or_not_at_all(void **state)
 static void two_controls_share_the_work(void **state)
 {
     (void)state;
-    struct job_figures figures[6] = {{.kind = NULL}};
+    struct job_figures figures[7] = {{.kind = NULL}};
     make_many(acme, "tally", 60);
     make_many(beta, "tally", 60);
     struct job_pool *a = open_pool(RUN_A, 3, figures), *b = open_pool(RUN_B, 3, NULL);
@@ -340,6 +354,21 @@ static void failures_are_tried_again_and_then_given_up(void **state)
     db_close(admin);
 }
 
+static void who_asks_for_patience_gets_it(void **state)
+{
+    (void)state;
+    make_many(acme, "asking", 1);
+    struct job_pool *pool = open_pool(RUN_A, 1, NULL);
+    await("SELECT last_error FROM jobs", "they answered 429");
+    assert_string_equal(database_ask("SELECT due_at - now() BETWEEN interval '29 min' AND "
+                                     "interval '60 min' FROM jobs"),
+                        "t");
+    database_do("UPDATE jobs SET due_at = now()");
+    job_wake(pool);
+    await("SELECT concat_ws(' ', state, last_error) FROM jobs", "dead they answered 404");
+    job_close(pool);
+}
+
 /* ---- processes that die ---- */
 
 static pid_t start_process(const char *run)
@@ -416,7 +445,7 @@ static void figures_tell_depth_and_age(void **state)
     (void)state;
     char *text;
     size_t bytes;
-    struct job_figures figures[6] = {{.kind = NULL}};
+    struct job_figures figures[7] = {{.kind = NULL}};
     make_many(acme, "tally", 3);
     database_do("UPDATE jobs SET due_at = now() - interval '90 s'");
     struct job_pool *pool = open_pool(RUN_A, 0, figures);
@@ -447,6 +476,7 @@ int main(void)
         cmocka_unit_test_setup(a_long_run_keeps_its_lease_and_gives_it_back_when_told_to_stop,
                                clear),
         cmocka_unit_test_setup(failures_are_tried_again_and_then_given_up, clear),
+        cmocka_unit_test_setup(who_asks_for_patience_gets_it, clear),
         cmocka_unit_test_setup(killed_at_any_line_each_effect_happens_once, clear),
         cmocka_unit_test_setup(poison_is_parked_and_its_neighbours_are_done, clear),
         cmocka_unit_test_setup(figures_tell_depth_and_age, clear),

@@ -21,7 +21,7 @@ BELOW = {
     "control": {"control/store", "control/webhooks", "control/commands", "control/jobs", "control/media"},
     "control/commands": {"control", "control/store"},
     "control/jobs": {"control", "control/store", "control/media"},
-    "control/media": set(),
+    "control/media": {"control"},
     "control/webhooks": {"control", "control/store"},
     "control/store": {"control"},
     "common": set(),
@@ -34,7 +34,7 @@ HOMES = {
     r"wslay/": r"edge/wire/ws|tests/|bench/",
     r"libpq-fe\.h": r"control/db",
     r"(opus/)?opus(enc)?\.h": r"control/media/opus|tests/",
-    r"curl/curl\.h": r"control/fetch",
+    r"curl/curl\.h": r"control/http_client",
     r"http_parser\.h": r"edge/wire/http|tests/",
 }
 
