@@ -135,19 +135,42 @@ static void ask_for_short_slices(void)
     syscall(SYS_sched_setattr, 0, &attributes, 0);
 }
 
-static void *run(void *argument)
+bool core_turn(struct core *core)
 {
-    struct core *core = argument;
-    flight_adopt(core->config.flight);
-    ask_for_short_slices();
-    while (!drained(core))
-        turn(core, mail_waiting(core->inbox) ? 0 : core->draining ? 20 : WAIT_MS);
+    if (drained(core))
+        return false;
+    turn(core, mail_waiting(core->inbox) ? 0 : core->draining ? 20 : WAIT_MS);
+    return true;
+}
+
+void core_finish(struct core *core)
+{
     io_stop_listening(core->io);
     for (int i = 0; i < 25; i++) /* what the last calls said still has to leave */
         turn(core, 20);
     io_close(core->io);
     core->io = NULL;
     GAUGE_SET(core->config.metrics, over, 1);
+}
+
+struct io *core_io(struct core *core)
+{
+    return core->io;
+}
+
+struct calls *core_calls(struct core *core)
+{
+    return core->calls;
+}
+
+static void *run(void *argument)
+{
+    struct core *core = argument;
+    flight_adopt(core->config.flight);
+    ask_for_short_slices();
+    while (core_turn(core))
+        ;
+    core_finish(core);
     return NULL;
 }
 
@@ -173,13 +196,12 @@ struct core *core_open(const struct core_config *config, char *error, size_t roo
     }
     core->config = *config;
     core->inbox = config->inboxes[config->index];
-    struct io_config io = {
-        .core = config->index,
-        .tls_server = config->tls_server,
-        .tls_client = config->tls_client,
-        .metrics = config->metrics,
-        .doorbell = mail_doorbell(core->inbox),
-    };
+    struct io_config io = config->io;
+    io.core = config->index;
+    io.tls_server = config->tls_server;
+    io.tls_client = config->tls_client;
+    io.metrics = config->metrics;
+    io.doorbell = mail_doorbell(core->inbox);
     core->io = io_open(&io, error, room);
     if (!core->io || !listen_on(core, error, room)) {
         core_close(core);
@@ -201,7 +223,7 @@ static void pin(const struct core *core)
     pthread_setaffinity_np(core->thread, sizeof set, &set);
 }
 
-bool core_start(struct core *core, struct link *link)
+bool core_equip(struct core *core, struct link *link)
 {
     struct calls_config calls = {
         .core = core->config.index,
@@ -215,7 +237,12 @@ bool core_start(struct core *core, struct link *link)
     };
     core->link = link;
     core->calls = calls_open(&calls);
-    if (!core->calls || pthread_create(&core->thread, NULL, run, core) != 0)
+    return core->calls;
+}
+
+bool core_start(struct core *core, struct link *link)
+{
+    if (!core_equip(core, link) || pthread_create(&core->thread, NULL, run, core) != 0)
         return false;
     pin(core);
     return true;

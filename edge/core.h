@@ -24,6 +24,7 @@ struct core_config {
     struct mail *const *inboxes; /* of all cores; this one's is inboxes[index] */
     struct metrics *metrics;
     struct flight *flight;
+    struct io_config io; /* its bounds, zero outside tests; the rest of it is filled in */
 };
 
 /* Sets up everything but the thread. NULL with a sentence in error. */
@@ -31,6 +32,15 @@ struct core *core_open(const struct core_config *config, char *error, size_t roo
 
 /* Starts the thread; the link exists by now. False when no thread can be had. */
 bool core_start(struct core *core, struct link *link);
+
+/* What the thread does, for those who turn a core themselves (tests/sim): the link exists by now,
+ * false when memory is out; turns until one says that the drain is over; then the end. And what
+ * they look at in between. */
+bool core_equip(struct core *core, struct link *link);
+bool core_turn(struct core *core);
+void core_finish(struct core *core);
+struct io *core_io(struct core *core); /* NULL once it has finished */
+struct calls *core_calls(struct core *core);
 
 /* Asks for a drain: no new calls, running ones until deadline_ms have passed, then END_drained. Any
  * thread. */

@@ -37,6 +37,7 @@ struct io_config {
     int doorbell; /* eventfd to watch, -1: none; its ringing comes out as OP_WAKE */
     /* for tests and benches; 0: as in limits.h */
     size_t send_queue_bytes_max;
+    size_t pool_bytes_max;        /* 0: POOL_BYTES_MAX */
     unsigned fragments_max;       /* per message; 0: WS_FRAGMENTS_MAX */
     unsigned completions_max;     /* of one turn; 0: TURN_COMPLETIONS_MAX */
     unsigned controls_per_second; /* 0: WS_CONTROL_PER_SECOND_MAX */

@@ -49,6 +49,7 @@ static struct io_config with_defaults(struct io_config config)
         config.controls_per_second = WS_CONTROL_PER_SECOND_MAX;
     if (!config.send_queue_bytes_max)
         config.send_queue_bytes_max = SEND_QUEUE_BYTES_MAX;
+    config.pool_bytes_max = config.pool_bytes_max ? config.pool_bytes_max : POOL_BYTES_MAX;
     return config;
 }
 
@@ -68,7 +69,7 @@ struct io *io_open(const struct io_config *config, char *error, size_t room)
         goto failed_slab;
     read_clock(io);
     wheel_open(&io->wheel, io->now_ms);
-    pool_open(&io->pool, POOL_BYTES_MAX);
+    pool_open(&io->pool, io->config.pool_bytes_max);
     io->accept_timer.kind = TIMER_CONN;
     io->doorbell = (struct ring_socket){.fd = config->doorbell, .ref = DOORBELL_REF};
     return io;

@@ -2,15 +2,13 @@
 
 #include "common/clock.h"
 #include "common/panic.h"
-#include "edge/io/poison.h"
-#include "edge/io/ring_kernel.h"
 #include "edge/io/tls.h"
 #include "edge/limits.h"
+#include "tests/io/fake_ring.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define OPS_MAX     48 /* 8 connections, their listener */
 #define SOCKETS_MAX 16
@@ -33,10 +31,6 @@ static struct {
     uint64_t now_ns;
     struct fake_op ops[OPS_MAX];
     struct fake_socket sockets[SOCKETS_MAX];
-    struct io_uring_sqe *sqes;
-    struct io_uring_cqe *cqes;
-    unsigned sq_head, sq_tail, cq_head, cq_tail, overflow;
-    uint16_t buffer_head;
 } world;
 
 /* ---- the string ---- */
@@ -117,17 +111,10 @@ static struct fake_op *find_op(int fd, uint8_t opcode)
     return NULL;
 }
 
-static void answer(struct ring *ring, uint64_t user_data, int result, uint32_t flags)
-{
-    assert(world.cq_tail - world.cq_head < ring->uring.cq.ring_entries);
-    world.cqes[world.cq_tail++ & ring->uring.cq.ring_mask] =
-        (struct io_uring_cqe){.user_data = user_data, .res = result, .flags = flags};
-}
-
 static void complete(struct ring *ring, struct fake_op *op, int result)
 {
     op->active = false;
-    answer(ring, op->sqe.user_data, result, 0);
+    fake_ring_answer(ring, op->sqe.user_data, result, 0);
 }
 
 static void start(const struct io_uring_sqe *sqe)
@@ -159,7 +146,7 @@ static void cancel(struct ring *ring, const struct io_uring_sqe *sqe)
     int count = 0;
     bool first = fake_kernel_dice(2), raced = fake_kernel_dice(2);
     if (first)
-        answer(ring, sqe->user_data, 1, 0);
+        fake_ring_answer(ring, sqe->user_data, 1, 0);
     for (size_t i = 0; i < OPS_MAX; i++) {
         struct fake_op *op = &world.ops[i];
         if (!op->active || op->sqe.fd != sqe->fd)
@@ -171,7 +158,7 @@ static void cancel(struct ring *ring, const struct io_uring_sqe *sqe)
             complete(ring, op, -ECANCELED);
     }
     if (!first)
-        answer(ring, sqe->user_data, count ? count : -ENOENT, 0);
+        fake_ring_answer(ring, sqe->user_data, count ? count : -ENOENT, 0);
 }
 
 static void close_socket(struct ring *ring, const struct io_uring_sqe *sqe)
@@ -179,14 +166,12 @@ static void close_socket(struct ring *ring, const struct io_uring_sqe *sqe)
     for (size_t i = 0; i < OPS_MAX; i++)
         assert(!world.ops[i].active || world.ops[i].sqe.fd != sqe->fd);
     socket_of(sqe->fd)->open = false;
-    answer(ring, sqe->user_data, 0, 0);
+    fake_ring_answer(ring, sqe->user_data, 0, 0);
 }
 
 static void take_submissions(struct ring *ring)
 {
-    struct io_uring_sq *queue = &ring->uring.sq;
-    for (; world.sq_head != queue->sqe_tail; world.sq_head++) {
-        const struct io_uring_sqe *sqe = &world.sqes[world.sq_head & queue->ring_mask];
+    for (const struct io_uring_sqe *sqe; (sqe = fake_ring_take(ring));) {
         if (sqe->opcode == IORING_OP_CLOSE)
             close_socket(ring, sqe);
         else if (sqe->opcode == IORING_OP_ASYNC_CANCEL)
@@ -201,20 +186,14 @@ static void take_submissions(struct ring *ring)
 /* Bytes for a receive; no buffer free: it ends, and stays silent until it is armed again. */
 static void deliver(struct ring *ring, struct fake_op *op, const void *data, size_t bytes)
 {
-    struct io_uring_buf_ring *buffers = ring->buffer_ring;
-    if (world.buffer_head == buffers->tail) {
+    if (!fake_ring_has_buffer(ring)) {
         complete(ring, op, -ENOBUFS);
         return;
     }
-    struct io_uring_buf *buffer = &buffers->bufs[world.buffer_head++ & (ring->buffers_count - 1)];
-    assert(bytes > 0 && bytes <= buffer->len);
-    unpoison((void *)(uintptr_t)buffer->addr, bytes);
-    memcpy((void *)(uintptr_t)buffer->addr, data, bytes);
-    bool more = fake_kernel_dice(8) != 7; /* a multishot may end for reasons of its own */
-    uint32_t flags = IORING_CQE_F_BUFFER | (uint32_t)buffer->bid << IORING_CQE_BUFFER_SHIFT |
-                     (more ? IORING_CQE_F_MORE : 0);
-    op->active = more;
-    answer(ring, op->sqe.user_data, (int)bytes, flags);
+    uint32_t flags = fake_ring_fill(ring, data, bytes);
+    op->active = fake_kernel_dice(8) != 7; /* a multishot may end for reasons of its own */
+    fake_ring_answer(ring, op->sqe.user_data, (int)bytes,
+                     flags | (op->active ? IORING_CQE_F_MORE : 0));
 }
 
 /* The string's bytes; or a whole buffer of one byte, so that short strings reach large bounds. */
@@ -260,7 +239,7 @@ static void accept_one(struct ring *ring, struct fake_op *op)
     int fd = open_socket(false);
     bool more = fd >= 0 && fake_kernel_dice(8) != 7;
     op->active = more;
-    answer(ring, op->sqe.user_data, fd, more ? IORING_CQE_F_MORE : 0);
+    fake_ring_answer(ring, op->sqe.user_data, fd, more ? IORING_CQE_F_MORE : 0);
 }
 
 /* One thing, at the socket that the string names. */
@@ -311,42 +290,12 @@ static void wind_down(struct ring *ring)
 
 /* ---- ring_kernel.h ---- */
 
-static unsigned power_of_two(unsigned least)
-{
-    unsigned power = 1;
-    while (power < least)
-        power *= 2;
-    return power;
-}
-
-static void lay_out(struct io_uring *uring, unsigned entries, unsigned answers)
-{
-    memset(uring, 0, sizeof *uring);
-    uring->sq.khead = &world.sq_head;
-    uring->sq.ktail = &world.sq_tail;
-    uring->sq.sqes = world.sqes;
-    uring->sq.ring_entries = entries;
-    uring->sq.ring_mask = entries - 1;
-    uring->cq.khead = &world.cq_head;
-    uring->cq.ktail = &world.cq_tail;
-    uring->cq.koverflow = &world.overflow;
-    uring->cq.cqes = world.cqes;
-    uring->cq.ring_entries = answers;
-    uring->cq.ring_mask = answers - 1;
-}
-
 bool ring_kernel_open(struct ring *ring, const struct ring_config *config, char *error, size_t room)
 {
-    unsigned entries = power_of_two(config->entries), answers = power_of_two(config->answers);
-    world.sqes = calloc(entries, sizeof *world.sqes);
-    world.cqes = calloc(answers, sizeof *world.cqes);
-    ring->buffer_ring = calloc(config->buffers, sizeof(struct io_uring_buf));
-    ring->buffers = calloc(config->buffers, RECEIVE_BUFFER_BYTES);
-    if (!world.sqes || !world.cqes || !ring->buffer_ring || !ring->buffers) {
+    if (!fake_ring_open(ring, config)) {
         snprintf(error, room, "no memory for a fake kernel");
         return false;
     }
-    lay_out(&ring->uring, entries, answers);
     return true;
 }
 
@@ -354,10 +303,7 @@ void ring_kernel_close(struct ring *ring)
 {
     for (size_t i = 0; i < OPS_MAX; i++)
         assert(!world.ops[i].active);
-    free(world.sqes);
-    free(world.cqes);
-    free(ring->buffer_ring);
-    free(ring->buffers);
+    fake_ring_close(ring);
 }
 
 void ring_kernel_submit(struct ring *ring)
@@ -375,7 +321,7 @@ void ring_kernel_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us)
     }
     for (unsigned left = 1 + fake_kernel_dice(4); left; left--)
         happen(ring);
-    if (world.cq_head == world.cq_tail) /* nothing came: the wait ran out */
+    if (ring_ready(ring) == 0) /* nothing came: the wait ran out */
         world.now_ns += wait_ns;
 }
 
