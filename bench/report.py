@@ -109,7 +109,8 @@ def show_half_load(results):
 def handshakes(result):
     edge = result.get("edge", {})
     name = "ringbridge_tls_handshakes_total"
-    return {kind: int(edge.get(f'{name}{{kind="{kind}"}}', 0)) for kind in ("full", "resumed")}
+    return {(side, kind): int(edge.get(f'{name}{{side="{side}",kind="{kind}"}}', 0))
+            for side in ("server", "client") for kind in ("full", "resumed")}
 
 
 def show_set_up(result):

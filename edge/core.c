@@ -53,6 +53,8 @@ static void complete(struct core *core, const struct io_done *done)
     case OP_SEND:
         conn_sent(core->io, done);
         break;
+    case OP_SHAKE:
+        break;
     default: /* OP_WAKE: the inbox is read every turn; the rest io has settled itself */
         return;
     }

@@ -19,6 +19,10 @@
 #define HTTP_KEEP_ALIVE_MS      60000
 #define HTTP_CONTROL_MS         5000 /* what control gets to answer a webhook */
 #define TLS_HANDSHAKE_MS        5000
+#define TLS_HELLO_BYTES_MAX     65536 /* of a handshake, kept until its turn comes */
+#define SHAKE_TURN_US           500   /* handshakes of one turn: begun within so long .. */
+#define SHAKE_TURN_MAX          8     /* .. and so many; when frames wait, one */
+#define SHAKE_WAITING_MAX       1024  /* strangers whose turn has not come; more are turned away */
 #define CONNECT_MS              5000
 #define UPGRADE_MS              5000
 

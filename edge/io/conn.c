@@ -26,7 +26,7 @@ struct conn *conn_make(struct io *io, int fd, bool server)
 void conn_free(struct io *io, struct conn *conn)
 {
     assert(conn->socket.in_flight == 0 && conn->socket.fd < 0);
-    assert(conn->let_go && !conn->dirty && io->intake.conn != conn);
+    assert(conn->let_go && !conn->dirty && !conn->shake.waits && io->intake.conn != conn);
     wheel_cancel(&io->wheel, &conn->timer);
     conn_send_drop(io, conn);
     pool_give(&io->pool, conn->rest);
@@ -49,6 +49,8 @@ void conn_touch(struct io *io, struct conn *conn)
 void conn_enter(struct io *io, struct conn *conn, enum phase phase, unsigned timeout_ms)
 {
     assert(conn->phase < PHASE_LINGER || phase > conn->phase);
+    if (phase != PHASE_HANDSHAKE)
+        conn_shake_forget(io, conn);
     conn->phase = phase;
     conn->deadline_ms = timeout_ms ? io->now_ms + timeout_ms : 0;
     conn_touch(io, conn);
@@ -65,6 +67,7 @@ static bool is_abrupt(enum fault fault)
     case FAULT_connect_failed:
     case FAULT_connect_timeout:
     case FAULT_tls_timeout:
+    case FAULT_tls_busy:
     case FAULT_ws_close_timeout:
         return true;
     default:
@@ -264,9 +267,6 @@ void conn_accepted(struct io *io, const struct io_done *done)
         return;
     }
     conn_enter(io, conn, PHASE_HANDSHAKE, TLS_HANDSHAKE_MS);
-    conn->tls = tls_accept(io->config.tls_server);
-    if (!conn->tls)
-        conn_fail(io, conn, FAULT_no_capacity);
 }
 
 void conn_connected(struct io *io, const struct io_done *done)
@@ -283,7 +283,7 @@ void conn_connected(struct io *io, const struct io_done *done)
     }
     if (conn->tls) {
         conn_enter(io, conn, PHASE_HANDSHAKE, TLS_HANDSHAKE_MS);
-        conn_shake_hands(io, conn);
+        conn_shake_wait(io, conn);
         return;
     }
     struct block *greeting = conn->greeting;

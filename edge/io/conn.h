@@ -40,6 +40,8 @@ struct io_config {
     size_t pool_bytes_max;        /* 0: POOL_BYTES_MAX */
     unsigned fragments_max;       /* per message; 0: WS_FRAGMENTS_MAX */
     unsigned completions_max;     /* of one turn; 0: TURN_COMPLETIONS_MAX */
+    unsigned shakes_max;          /* handshakes of one turn; 0: SHAKE_TURN_MAX */
+    unsigned strangers_max;       /* whose handshakes wait; 0: SHAKE_WAITING_MAX */
     unsigned controls_per_second; /* 0: WS_CONTROL_PER_SECOND_MAX */
 };
 
@@ -87,7 +89,12 @@ struct io_done {
 
 /* Takes the next completion. io has already cleared the ledger bit, found the conn and, for
  * OP_ACCEPT, made one. False: none left. Bounded by what was there when io_wait returned and by
- * TURN_COMPLETIONS_MAX: behind a flood, what others are sent still leaves after so many. */
+ * TURN_COMPLETIONS_MAX: behind a flood, what others are sent still leaves after so many.
+ *
+ * Behind the completions come handshakes, as OP_SHAKE: pull conn_next, which computes one. They
+ * wait in two queues, those that we dialled and those of strangers, which take turns; each turn
+ * begins at most SHAKE_TURN_MAX of them within SHAKE_TURN_US, one when frames wait, and what others
+ * are sent has left before. So a frame waits for handshakes no longer than that and one more. */
 bool io_next(struct io *io, struct io_done *done);
 
 /* What the completion means to its conn; afterwards, whichever it was, pull conn_next until it says

@@ -2,7 +2,8 @@
  *
  *      io.c            a core's sockets as a whole: rings, listeners, the turn
  *      conn.c          one socket's life: phases, deadlines, the ends
- *      conn_receive.c  bytes in: decrypted, kept; the TLS handshake
+ *      conn_receive.c  bytes in: decrypted, kept
+ *      conn_shake.c    the TLS handshake, and the queue of those that wait for theirs
  *      conn_send.c     bytes out: queued, sealed or plain
  *      conn_http.c     requests in, responses out; the client's upgrade
  *      conn_ws.c       messages in, frames out; pongs and the closing handshake
@@ -57,8 +58,13 @@ struct conn {
     uint16_t close_code;
     unsigned http_status;
 
-    struct tls *tls; /* NULL: plain */
-    struct ws *ws;   /* once open */
+    struct tls *tls; /* NULL: plain, or a stranger whose first turn has not come */
+    struct {
+        struct conn *next, *last;
+        uint64_t since_ns;
+        bool waits; /* it stands in one of io's queues */
+    } shake;
+    struct ws *ws; /* once open */
     size_t message_bytes_max;
 
     struct block *send_first, *send_last; /* the kernel may be reading from the first */
@@ -100,12 +106,20 @@ struct listener {
     uint64_t paused_until_ms; /* no descriptors: 0 when running */
 };
 
+/* Conns whose handshakes wait for their turn: first come, first served. */
+struct shakes {
+    struct conn *first, *last;
+    unsigned count;
+};
+
 /* The bytes that the completion at hand brought. */
 struct intake {
     struct conn *conn;
-    uint16_t buffer;   /* goes back to the kernel when all is used */
-    struct span wire;  /* as it came */
-    struct span plain; /* decrypted, or the same */
+    uint16_t buffer;    /* goes back to the kernel when all is used .. */
+    struct block *kept; /* .. or this to the pool: what came before a handshake's turn */
+    bool shake;         /* it is that turn */
+    struct span wire;   /* as it came */
+    struct span plain;  /* decrypted, or the same */
 };
 
 /* What is being composed: between conn_send_begin and conn_send_end. */
@@ -136,6 +150,10 @@ struct io {
     bool turning; /* the first turn has begun */
     bool closing;
     struct conn *dirty;
+    struct shakes dialled, strangers;
+    bool strangers_next;      /* the two take turns */
+    unsigned shakes_left;     /* in this turn .. */
+    uint64_t shakes_until_ns; /* .. and so long */
     struct intake intake;
     struct draft draft;
     struct http_head head;                /* of the request at hand */
@@ -193,8 +211,32 @@ bool conn_keep(struct io *io, struct conn *conn);
 /* What came in this turn is not wanted any more. */
 void conn_drop_intake(struct io *io);
 
-/* TLS, as far as the bytes go; as a client without any, its first flight. */
+/* Appends bytes to conn->rest, which grows by doubling, with what came, never with what was
+ * announced. False: no memory. */
+bool conn_keep_bytes(struct io *io, struct conn *conn, struct span bytes);
+
+/* The library may want something said: tickets, alerts, its half of the handshake. False: the conn
+ * has failed. */
+bool conn_say_flight(struct io *io, struct conn *conn, const struct tls_flow *flow);
+
+/* ---- conn_shake.c ---- */
+
+/* Bytes of a handshake are at hand, or its turn has come. What costs little is done at once; what
+ * costs much waits in a queue. */
 enum pull conn_shake_hands(struct io *io, struct conn *conn);
+
+/* Its turn is wanted, also without bytes: a client's first flight. */
+void conn_shake_wait(struct io *io, struct conn *conn);
+
+/* It wants no turn any more. */
+void conn_shake_forget(struct io *io, struct conn *conn);
+
+/* Opens a turn's allowance; frames_wait: there is more to be read than this turn may read. */
+void conn_shake_allow(struct io *io, bool frames_wait);
+
+/* The next one whose turn it is: its bytes are at hand now. NULL: none waits, or the allowance is
+ * used up. */
+struct conn *conn_shake_next(struct io *io);
 
 /* ---- conn_send.c ---- */
 

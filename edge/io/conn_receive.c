@@ -9,8 +9,7 @@ void conn_drop_intake(struct io *io)
     io->intake.plain.bytes = 0;
 }
 
-/* The library may want something said: tickets, alerts, its half of the handshake. */
-static bool say_flight(struct io *io, struct conn *conn, const struct tls_flow *flow)
+bool conn_say_flight(struct io *io, struct conn *conn, const struct tls_flow *flow)
 {
     if (conn_send_raw(io, conn, span_from(flow->out, flow->out_bytes)))
         return true;
@@ -27,7 +26,7 @@ static bool decrypt(struct io *io, struct conn *conn)
     enum tls_step step = tls_read(conn->tls, &flow, io->plain, &plain_bytes, &fault);
     intake->wire = flow.in;
     intake->plain = span_from(io->plain, plain_bytes);
-    if (!say_flight(io, conn, &flow))
+    if (!conn_say_flight(io, conn, &flow))
         return false;
     if (step == TLS_CLOSED)
         conn->eof = conn->eof_clean = true;
@@ -54,8 +53,7 @@ bool conn_refill(struct io *io, struct conn *conn)
     return true;
 }
 
-/* Appends to rest; it grows by doubling, with what came, never with what was announced. */
-static bool keep_bytes(struct io *io, struct conn *conn, struct span bytes)
+bool conn_keep_bytes(struct io *io, struct conn *conn, struct span bytes)
 {
     struct block *rest = conn->rest;
     if (!rest || block_space(rest) < bytes.bytes) {
@@ -79,51 +77,11 @@ bool conn_keep(struct io *io, struct conn *conn)
 {
     if (!conn_refill(io, conn))
         return false;
-    bool kept = keep_bytes(io, conn, io->intake.plain);
+    bool kept = conn_keep_bytes(io, conn, io->intake.plain);
     io->intake.plain.bytes = 0;
     if (!kept)
         conn_fail(io, conn, FAULT_no_capacity);
     return kept;
-}
-
-/* TLS is there: HTTP begins. */
-static enum pull secured(struct io *io, struct conn *conn)
-{
-    if (tls_resumed(conn->tls))
-        COUNT(io->config.metrics, handshakes_resumed);
-    else
-        COUNT(io->config.metrics, handshakes_full);
-    if (conn->server) {
-        conn_enter(io, conn, PHASE_HEAD, HTTP_FIRST_BYTE_MS);
-        return PULL_AGAIN;
-    }
-    struct block *greeting = conn->greeting;
-    conn->greeting = NULL;
-    conn_enter(io, conn, PHASE_UPGRADE, UPGRADE_MS);
-    if (!conn_send_block(io, conn, greeting))
-        conn_fail(io, conn, FAULT_no_capacity);
-    return PULL_AGAIN;
-}
-
-enum pull conn_shake_hands(struct io *io, struct conn *conn)
-{
-    bool ours = io->intake.conn == conn;
-    struct tls_flow flow = {.in = ours ? io->intake.wire : span_from(NULL, 0),
-                            .out = io->flight,
-                            .out_room = sizeof io->flight};
-    enum fault fault = FAULT_NONE;
-    enum tls_step step = tls_handshake(conn->tls, &flow, &fault);
-    if (ours)
-        io->intake.wire = flow.in;
-    if (!say_flight(io, conn, &flow))
-        return PULL_IDLE;
-    if (step == TLS_DONE)
-        return secured(io, conn);
-    if (step == TLS_BAD)
-        conn_fail(io, conn, fault);
-    else if (conn->eof)
-        conn_fail_eof(io, conn);
-    return PULL_IDLE;
 }
 
 void conn_received(struct io *io, const struct io_done *done)

@@ -45,6 +45,10 @@ static struct io_config with_defaults(struct io_config config)
     config.fragments_max = config.fragments_max ? config.fragments_max : WS_FRAGMENTS_MAX;
     if (!config.completions_max)
         config.completions_max = TURN_COMPLETIONS_MAX;
+    if (!config.shakes_max)
+        config.shakes_max = SHAKE_TURN_MAX;
+    if (!config.strangers_max)
+        config.strangers_max = SHAKE_WAITING_MAX;
     if (!config.controls_per_second)
         config.controls_per_second = WS_CONTROL_PER_SECOND_MAX;
     if (!config.send_queue_bytes_max)
@@ -183,7 +187,10 @@ static void release_intake(struct io *io)
     if (!conn)
         return;
     conn_settle(io, conn);
-    ring_give_back(io->ring, io->intake.buffer);
+    if (io->intake.shake)
+        pool_give(&io->pool, io->intake.kept);
+    else
+        ring_give_back(io->ring, io->intake.buffer);
     io->intake = (struct intake){0};
 }
 
@@ -238,9 +245,10 @@ void io_wait(struct io *io, unsigned wait_ms)
     read_clock(io);
     uint64_t worked_until_ns = io->now_ns;
     if (ring_ready(io->ring) == 0)
-        wait_for_answer(io, wait_ms);
+        wait_for_answer(io, io->dialled.first || io->strangers.first ? 0 : wait_ms);
     unsigned ready = ring_ready(io->ring);
     io->answers_left = ready < io->config.completions_max ? ready : io->config.completions_max;
+    conn_shake_allow(io, ready > io->answers_left);
     note_turn(io, worked_until_ns - began_ns, io->now_ns - worked_until_ns);
     wheel_advance(&io->wheel, io->now_ms);
 }
@@ -250,13 +258,14 @@ unsigned io_pressure(const struct io *io)
     return io->load.share / (LOAD_WHOLE / 100);
 }
 
-/* A conn for what was accepted. No slot: the socket is closed at once, which is all that a stranger
- * can be told before TLS. */
+/* A conn for what was accepted. No slot, or too many handshakes wait: the socket is closed at once,
+ * which is all that a stranger can be told before TLS. */
 static struct conn *take_in(struct io *io, const struct listener *listener, int fd)
 {
-    struct conn *conn = io->closing ? NULL : conn_make(io, fd, true);
+    bool busy = listener->tls && io->strangers.count >= io->config.strangers_max;
+    struct conn *conn = io->closing || busy ? NULL : conn_make(io, fd, true);
     if (!conn) {
-        COUNT(io->config.metrics, faults[FAULT_no_capacity]);
+        COUNT(io->config.metrics, faults[busy ? FAULT_tls_busy : FAULT_no_capacity]);
         ring_drop(io->ring, fd);
         return NULL;
     }
@@ -324,6 +333,19 @@ static bool settle(struct io *io, const struct ring_answer *answer, struct io_do
     return settle_conn(io, answer, done);
 }
 
+/* What others are sent leaves before the first handshake is computed. */
+static bool next_shake(struct io *io, struct io_done *done)
+{
+    if (!io->dialled.first && !io->strangers.first)
+        return false;
+    if (io->shakes_until_ns == 0) {
+        io_flush(io);
+        ring_submit(io->ring);
+    }
+    *done = (struct io_done){.op = OP_SHAKE, .conn = conn_shake_next(io)};
+    return done->conn;
+}
+
 bool io_next(struct io *io, struct io_done *done)
 {
     struct ring_answer answer;
@@ -333,7 +355,7 @@ bool io_next(struct io *io, struct io_done *done)
         if (settle(io, &answer, done))
             return true;
     }
-    return false;
+    return next_shake(io, done);
 }
 
 static void flush_listener(struct io *io, struct listener *listener)

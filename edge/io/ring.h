@@ -26,6 +26,7 @@ enum op {
     OP_CLOSE,
     OP_CANCEL, /* everything of a socket */
     OP_WAKE,   /* multishot: an eventfd was rung */
+    OP_SHAKE,  /* none of the ring's: io_next tells with it whose handshake's turn has come */
     OP_COUNT
 };
 

@@ -4,7 +4,8 @@
  * the edge needs (SHA-1 for the WebSocket handshake, random masks). What it is not: sockets.
  * Versions 1.2 and 1.3, AEAD with ECDHE only, no renegotiation, no early data, no client
  * certificates, ALPN http/1.1; as a client it verifies chain and host name always and resumes
- * sessions per host and port; as a server it gives tickets under keys that change daily.
+ * sessions per host and port, the newest first; as a server it gives tickets under keys that change
+ * daily.
  * Memory: the library asks heap.c, so a steady connection allocates nothing from malloc.
  * Thread: contexts any (they lock inside); a struct tls its core's, and it may move with its
  * connection from one core to another. Bounds: TLS_HOSTS_MAX, TLS_SESSIONS_MAX. */
@@ -15,7 +16,7 @@
 #include "common/span.h"
 
 #define TLS_HOSTS_MAX        64    /* hosts whose sessions are kept; the least used one goes */
-#define TLS_SESSIONS_MAX     8     /* sessions kept per host; TLS 1.3 uses each once */
+#define TLS_SESSIONS_MAX     32    /* sessions kept per host; the oldest one goes */
 #define TLS_PLAIN_BYTES_MAX  16384 /* plaintext of one record */
 #define TLS_FLIGHT_BYTES_MAX 65536 /* our longest handshake flight: the certificate chain */
 

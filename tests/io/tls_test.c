@@ -56,7 +56,9 @@ static void open_with(const char *certificate)
     client = tls_client_open(in_directory("authority", ".pem"), error, sizeof error);
     if (!server || !client)
         fail_msg("%s", error);
-    stage_open(&stage, (struct io_config){.tls_server = server, .tls_client = client}, true);
+    stage_open(&stage,
+               (struct io_config){.tls_server = server, .tls_client = client, .conns_max = 1024},
+               true);
 }
 
 static void close_all(void)
@@ -97,7 +99,8 @@ static void opens_and_carries_every_size(void **state)
     stage_until(&stage, stage.metrics.conns_open == 0);
     assert_int_equal(stage.end.fault, FAULT_ws_closed);
     assert_int_equal(stage.metrics.faults[FAULT_tls_truncated], 0);
-    assert_int_equal(stage.metrics.handshakes_full, 2); /* both ends are ours */
+    assert_int_equal(stage.metrics.shakes_accepted_full, 1);
+    assert_int_equal(stage.metrics.shakes_dialled_full, 1);
     close_all();
 }
 
@@ -113,12 +116,34 @@ static void resumes(void **state)
         conn_close(stage.io, conn, FAULT_NONE);
         stage_until(&stage, stage.metrics.conns_open == 0);
     }
-    assert_int_equal(stage.metrics.handshakes_full, 2);
-    assert_int_equal(stage.metrics.handshakes_resumed, 38);
+    assert_int_equal(stage.metrics.shakes_accepted_full, 1);
+    assert_int_equal(stage.metrics.shakes_accepted_resumed, 19);
+    assert_int_equal(stage.metrics.shakes_dialled_resumed, 19);
     stage_skip(25 * 3600 * 1000); /* the ticket key has changed; yesterday's still opens */
     dial();
     stage_until(&stage, stage.opens == 21);
-    assert_int_equal(stage.metrics.handshakes_resumed, 40);
+    assert_int_equal(stage.metrics.shakes_dialled_resumed, 20);
+    close_all();
+}
+
+/* More at once than tickets have come: they resume all the same. */
+static void resumes_in_bursts(void **state)
+{
+    (void)state;
+    open_with("good");
+    struct conn *first = dial();
+    stage_until(&stage, stage.opens == 1);
+    for (int turns = 0; turns < 3; turns++) /* tickets come behind the handshake */
+        stage_turn(&stage, 1);
+    conn_close(stage.io, first, FAULT_NONE);
+    stage_until(&stage, stage.metrics.conns_open == 0);
+    for (unsigned burst = 0; burst < 3; burst++) {
+        for (unsigned i = 0; i < 3 * TLS_SESSIONS_MAX; i++)
+            dial();
+        stage_until(&stage, stage.opens == 1 + (burst + 1) * 3 * TLS_SESSIONS_MAX);
+    }
+    assert_int_equal(stage.metrics.shakes_dialled_full, 1);
+    assert_int_equal(stage.metrics.shakes_accepted_full, 1);
     close_all();
 }
 
@@ -449,6 +474,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(opens_and_carries_every_size),
         cmocka_unit_test(resumes),
+        cmocka_unit_test(resumes_in_bursts),
         cmocka_unit_test(refuses_bad_certificates),
         cmocka_unit_test(verifies_addresses_too),
         cmocka_unit_test(shakes_hands_byte_by_byte),
