@@ -113,12 +113,17 @@ def handshakes(result):
             for side in ("server", "client") for kind in ("full", "resumed")}
 
 
+def resumed_share(counts, side):
+    full, resumed = counts[side, "full"], counts[side, "resumed"]
+    return f"{full + resumed}, {100 * resumed / max(full + resumed, 1):.1f} % resumed"
+
+
 def show_set_up(result):
     setup, counts = result["setup"], handshakes(result)
     print(f"  {setup['per_second']:.0f} calls/s of {setup['wanted_per_second']:.0f} wanted, {setup['established']} of "
           f"{setup['begun']} came about, {setup['failed']} failed; from webhook to first frame at the AI p50 "
-          f"{setup['p50_ms']:.1f}, p99 {setup['p99_ms']:.1f} ms; handshakes {counts['full']} full, {counts['resumed']} "
-          f"resumed\n  meanwhile {result['calls']} running calls: up p99 {result['up']['p99_us'] / 1000:.2f}, down p99 "
+          f"{setup['p50_ms']:.1f}, p99 {setup['p99_ms']:.1f} ms; handshakes with the carrier "
+          f"{resumed_share(counts, 'server')}, with the AI {resumed_share(counts, 'client')}\n  meanwhile {result['calls']} running calls: up p99 {result['up']['p99_us'] / 1000:.2f}, down p99 "
           f"{result['down']['p99_us'] / 1000:.2f} ms, lost {lost_ms(result):.0f} ms; edge core "
           f"{result['relay']['busy_share'] * 100:.0f}% busy, generator core {result['generator']['busy_share'] * 100:.0f}% "
           f"by the generator alone, its frames late by p99 {result['generator']['p99_us'] / 1000:.2f} ms")

@@ -11,6 +11,7 @@ same format and number of calls; absolute figures mean little on another machine
   ./dev bench --sweep          also raises the calls step by step until a relay's p99 passes 100 ms or audio is lost
   ./dev bench --keep           also writes charts to bench/charts/ and the table into README.md: for a quiet machine
   ./dev bench --only edge-pcmu-tls --calls 300 --seconds 20        one case, and its floor beside it
+  ./dev bench --only set-up --rate 300 --calls 200         short calls begun beside running ones; --only memory --calls 2000
   ./dev bench --quick          seconds instead of minutes: to see that everything works, not to measure
 
 Results go to var/bench.json, charts to var/bench/*.svg."""
@@ -144,7 +145,9 @@ def read_arguments():
     parser.add_argument("--calls", type=int, nargs="+", default=[100, 300, 500], help="numbers of calls (100 300 500)")
     parser.add_argument("--seconds", type=int, default=8, help="measured per case (8)")
     parser.add_argument("--only", help="one case: " + ", ".join(name_of(relay, audio_format, tls) for audio_format in FORMATS
-                                                               for relay, tls in PLAIN + SEALED))
+                                                               for relay, tls in PLAIN + SEALED) +
+                        ", set-up, memory")
+    parser.add_argument("--rate", type=int, default=300, help="calls begun in a second, for set-up (300)")
     parser.add_argument("--sweep", action="store_true", help=f"steps of {SWEEP_STEP} calls for every relay; up to an hour")
     parser.add_argument("--keep", action="store_true", help="charts to bench/charts/, table into README.md")
     parser.add_argument("--quick", action="store_true")
@@ -152,6 +155,13 @@ def read_arguments():
 
 
 def run_all(bench, arguments):
+    if arguments.only in ("set-up", "memory"):
+        for calls in arguments.calls:
+            if arguments.only == "memory":
+                bench.memory(calls)
+            else:
+                bench.set_up(arguments.rate, calls, arguments.seconds)
+        return
     if arguments.only:
         relay, audio_format, *tls = arguments.only.split("-")
         for calls in arguments.calls:
