@@ -37,6 +37,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         self.body = self.rfile.read(length)
         name, _, rest = path[1:].partition("/")
+        if name == "2010-04-01":
+            name, rest = "twilio", rest.split("/", 2)[2]
         getattr(self, "go_" + name, self.go_nowhere)(rest)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_any
@@ -103,6 +105,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def go_garbage(self, rest):
         self.wfile.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
         self.close_connection = True
+
+
+    def go_twilio(self, rest):
+        """Lists of pages, and mishaps, for twilio_rest_test."""
+        account = self.path.split("/")[3]
+        if rest == "Busy.json":
+            told = {"code": 20429, "message": "Too Many Requests", "status": 429}
+            return self.answer(429, json.dumps(told).encode(), Retry_After="3")
+        kind = rest.split("/")[1].removesuffix(".json")
+        here = f"/2010-04-01/Accounts/{account}/Pages/"
+        nexts = {"elsewhere": "http://example.com/", "up": here + "../../Other/1.json",
+                 "stranger": here.replace(account, "AC" + "9" * 32) + "1.json", "0": None, "1": None}
+        page = {"calls": [{"sid": f"CA{n:032x}"} for n in range(3)],
+                "next_page_uri": nexts[kind] if kind in nexts else f"{here}{int(kind) - 1}.json"
+                if kind.isdigit() else None}
+        if kind == "none":
+            del page["calls"]
+        self.answer(200, b"[1" if kind == "text" else json.dumps(page).encode())
 
 
 class Server(http.server.ThreadingHTTPServer):
