@@ -131,6 +131,28 @@ def show_set_up(result):
         print("  The rate was not reached. Generator, control and PostgreSQL share the other core: see who was full.")
 
 
+WEBHOOK_HEAD = ["workers", "asked for", "answered a second", "ms p50/p99/p99.9/max", "us each: edge, control, PostgreSQL, generator",
+                "round trips", "soft, wrong, lost"]
+
+
+def webhook_row(result):
+    if "per_second" not in result:
+        return [str(result["workers"]), "did not answer"] + [""] * 5
+    cost = result.get("cpu_us", {})
+    return [str(result["workers"]), f"{result['wanted_per_second']:.0f} a second" if result["wanted_per_second"] else "all it can",
+            f"{result['per_second']:.0f}", " / ".join(f"{result[key]:.1f}" for key in ("p50_ms", "p99_ms", "p999_ms", "max_ms")),
+            ", ".join(f"{cost.get(name, 0):.0f}" for name in ("edge", "control", "postgres")) +
+            f", {result['own_us_per_webhook']:.0f}", f"{result.get('round_trips', 0):.2f}",
+            f"{result['soft']}, {result['wrong']}, {result['broken']}"]
+
+
+def show_webhooks(results):
+    chosen = [result for result in results if result["kind"] == "webhooks"]
+    if chosen:
+        print("\nIncoming-call webhooks through edge, control and PostgreSQL (commits on disk), all on both processors")
+        print_table(WEBHOOK_HEAD, [webhook_row(result) for result in chosen])
+
+
 def capacities(results):
     """label -> (calls it stood, whether more might have been possible)"""
     found = {}
@@ -161,6 +183,7 @@ def show(data):
             print("\nCall set-up, TLS on both legs, " + ("nothing but the edge behind the webhook (stand_in.py)" if result["stand_in"]
                                                         else "control and PostgreSQL beside the generator on one core"))
             show_set_up(result)
+    show_webhooks(results)
     show_costs(results, "sweep", "Sweep: until p99 passes 100 ms, audio is lost, or the generator is the limit")
     for label, (calls, more) in capacities(results).items():
         print(f"  {label} stood {'at least ' if more else ''}{calls} calls")

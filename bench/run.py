@@ -7,7 +7,8 @@ edge on the real path: signed webhook, TwiML, prepared AI leg, signed stream; th
 call set-up and the sweep control is a stand-in, so that the edge is what is measured. Results are ratios to the floor of the
 same format and number of calls; absolute figures mean little on another machine.
 
-  ./dev bench                  all relays at 100, 300 and 500 calls in both formats, TLS, half load, memory, call set-up
+  ./dev bench                  all relays at 100, 300 and 500 calls in both formats, TLS, half load, memory, call set-up,
+                               webhooks
   ./dev bench --sweep          also raises the calls step by step until a relay's p99 passes 100 ms or audio is lost
   ./dev bench --keep           also writes charts to bench/charts/ and the table into README.md: for a quiet machine
   ./dev bench --only edge-pcmu-tls --calls 300 --seconds 20        one case, and its floor beside it
@@ -29,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import charts
 import report
+import webhooks
 from system import BIN, GO_RELAY, OTHER_CPU, RIVALS, ROOT, System
 
 FORMATS = ("pcmu", "pcm")
@@ -39,6 +41,7 @@ SWEEP = PLAIN + [("edge", True)]
 SWEEP_STEP, SWEEP_CALLS_MAX, SWEEP_P99_US = 200, 2600, 100_000
 HOPELESS_P99_US = 1_000_000  # more calls would only take longer to be lost
 CONNECT_RATE = 150
+WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS = 1000, (1, 2, 4, 8, 16)
 
 
 def name_of(relay, audio_format, tls):
@@ -114,6 +117,10 @@ class Bench:
         for stand_in in (True, False):
             self.run("edge", "pcmu", True, running, "set-up", seconds, ["--setup-rate", rate], stand_in=stand_in)
 
+    def webhooks(self, rate, workers, seconds):
+        """Calls come in as fast as webhooks may: control and PostgreSQL are the measure, on both processors."""
+        self.results += webhooks.measure(seconds, 1, rate, workers)
+
     def sweep(self, step, calls_max):
         for audio_format in FORMATS:
             for relay, tls in SWEEP:
@@ -146,7 +153,7 @@ def read_arguments():
     parser.add_argument("--seconds", type=int, default=8, help="measured per case (8)")
     parser.add_argument("--only", help="one case: " + ", ".join(name_of(relay, audio_format, tls) for audio_format in FORMATS
                                                                for relay, tls in PLAIN + SEALED) +
-                        ", set-up, memory")
+                        ", set-up, memory, webhooks")
     parser.add_argument("--rate", type=int, default=300, help="calls begun in a second, for set-up (300)")
     parser.add_argument("--sweep", action="store_true", help=f"steps of {SWEEP_STEP} calls for every relay; up to an hour")
     parser.add_argument("--keep", action="store_true", help="charts to bench/charts/, table into README.md")
@@ -162,6 +169,9 @@ def run_all(bench, arguments):
             else:
                 bench.set_up(arguments.rate, calls, arguments.seconds)
         return
+    if arguments.only == "webhooks":
+        bench.webhooks(WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS, 6)
+        return
     if arguments.only:
         relay, audio_format, *tls = arguments.only.split("-")
         for calls in arguments.calls:
@@ -174,6 +184,7 @@ def run_all(bench, arguments):
         bench.half_load()
         bench.memory(50)
         bench.set_up(20, 10, 3)
+        bench.webhooks(100, (2,), 2)
         if arguments.sweep:
             bench.sweep(20, 40)
         return
@@ -181,6 +192,7 @@ def run_all(bench, arguments):
     bench.half_load()
     bench.memory(2000)
     bench.set_up(300, 200, 15)
+    bench.webhooks(WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS, 6)
     if arguments.sweep:
         bench.sweep(SWEEP_STEP, SWEEP_CALLS_MAX)
 

@@ -32,6 +32,9 @@ class System:
         os.chmod(self.directory, 0o711)
         self.processes = []
         self.database = False
+        self.control_cpus = str(OTHER_CPU)  # and PostgreSQL's
+        self.control_flags, self.edge_flags = [], []
+        self.fsync = "off"
         self.environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self.ports = {name: free_port() for name in ("listen", "listen_tls", "metrics", "ai", "relay")}
         self.cert, self.key = self.make_certificate()
@@ -89,9 +92,9 @@ class System:
         """PostgreSQL with one organisation per format; once, before the first edge."""
         if self.database:
             return
-        started = subprocess.run(["taskset", "-c", str(OTHER_CPU), ROOT / "tests/control/pg.sh", "start",
+        started = subprocess.run(["taskset", "-c", self.control_cpus, ROOT / "tests/control/pg.sh", "start",
                                   self.directory / "pg"], check=True, text=True, capture_output=True,
-                                 env=os.environ | {"PG_FSYNC": "off"})
+                                 env=os.environ | {"PG_FSYNC": self.fsync})
         self.database = True
         self.environment |= {"DATABASE_URL": started.stdout.strip(), "PUBLIC_URL": PUBLIC_URL,
                              "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": "bench-token",
@@ -143,8 +146,8 @@ class System:
             command = [sys.executable, ROOT / "bench/stand_in.py", path, audio_format]
         else:
             self.prepare()
-            command = [BIN / "ringbridge-control", "serve", "--socket", path]
-        control = self.start("control", str(OTHER_CPU), *command)
+            command = [BIN / "ringbridge-control", "serve", "--socket", path, *self.control_flags]
+        control = self.start("control", self.control_cpus, *command)
         self.wait_for("control", control, path.exists)
         return control, path
 
@@ -153,7 +156,7 @@ class System:
         self.environment["OPENAI_REALTIME_URL"] = f"{scheme}:{self.ports['ai']}/v1/realtime"
         control, path = self.start_control(audio_format, stand_in)
         flags = ["--listen", f"127.0.0.1:{self.ports['listen']}", "--metrics", f"127.0.0.1:{self.ports['metrics']}",
-                 "--control", path, "--cores", RELAY_CPU, "--drain-seconds", "1"]
+                 "--control", path, "--cores", RELAY_CPU, "--drain-seconds", "1", *self.edge_flags]
         if tls:
             flags += ["--listen-tls", f"127.0.0.1:{self.ports['listen_tls']}", "--cert", self.cert, "--key", self.key,
                       "--roots", self.cert]

@@ -64,7 +64,8 @@ CREATE TABLE conversations (
     updated_at            timestamptz NOT NULL DEFAULT now(),
     UNIQUE (organization_id, id),
     CONSTRAINT conversations_session UNIQUE (organization_id, session_id),
-    CONSTRAINT conversations_call UNIQUE (account_sid, call_sid),
+    -- This way round it also finds a call by its CallSid alone.
+    CONSTRAINT conversations_call UNIQUE (call_sid, account_sid),
     -- The number may be taken away later; the record stays.
     CONSTRAINT conversations_phone_number FOREIGN KEY (organization_id, phone_number_id)
         REFERENCES phone_numbers (organization_id, id) ON DELETE SET NULL (phone_number_id),
@@ -83,7 +84,6 @@ CREATE TABLE conversations (
 );
 CREATE INDEX conversations_by_time ON conversations (organization_id, start_timestamp DESC, id);
 CREATE INDEX conversations_all_by_time ON conversations (start_timestamp DESC, id);
-CREATE INDEX conversations_by_call ON conversations (call_sid);
 -- Not the organisation first: where the planner knows nothing about a young table it would look calls
 -- up by their organisation alone.
 CREATE INDEX conversations_by_number ON conversations (phone_number_id, organization_id);

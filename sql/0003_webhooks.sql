@@ -10,14 +10,17 @@
 CREATE FUNCTION carrier_time(written text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
-    IF written ~ '^([A-Z][a-z]{2}, )?[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} ([+-][0-9]{4}|GMT|UTC)$'
-       OR written ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})$'
+    IF written IS NULL OR NOT (
+        written ~ '^([A-Z][a-z]{2}, )?[0-9]{1,2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} ([+-][0-9]{4}|GMT|UTC)$'
+        OR written ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:?[0-9]{2})$')
     THEN
-        RETURN written::timestamptz;
+        RETURN NULL;
     END IF;
-    RETURN NULL;
-EXCEPTION WHEN data_exception THEN
-    RETURN NULL; -- the 32nd of a month, the 25th hour
+    BEGIN -- costs a subtransaction: not for those that say no time
+        RETURN written::timestamptz;
+    EXCEPTION WHEN data_exception THEN
+        RETURN NULL; -- the 32nd of a month, the 25th hour
+    END;
 END
 $$;
 COMMENT ON FUNCTION carrier_time IS 'Reads a carrier''s Timestamp; NULL when it is not one.';
@@ -100,9 +103,9 @@ BEGIN
         duration_ms = coalesce(CASE WHEN status.by_carrier
                                     THEN json_number(status.body -> 'duration_ms') END,
                                start.carrier_ms, start.streams_ms),
-        ended_reason = CASE WHEN known_end_reason(ending.body ->> 'reason')
-                            THEN ending.body ->> 'reason'
-                            WHEN ending.body IS NOT NULL THEN 'internal' END,
+        ended_reason = CASE WHEN ending.body IS NULL THEN NULL
+                            WHEN known_end_reason(ending.body ->> 'reason')
+                            THEN ending.body ->> 'reason' ELSE 'internal' END,
         figures = ending.body -> 'figures',
         metadata = c.metadata || jsonb_strip_nulls(jsonb_build_object(
             'stream_sid', stream.body -> 'stream_sid',
@@ -126,23 +129,36 @@ END
 $$;
 COMMENT ON FUNCTION known_end_reason IS 'Is this one of end_reason''s names?';
 
--- Adds one fact of the carrier's to the ledger, once, and settles. Says whether it was new.
-CREATE FUNCTION note_carrier_event(organization uuid, conversation uuid, event text, sequence bigint,
-                                   key text, happened timestamptz, report jsonb)
+-- Adds one fact of the carrier's to the ledger, once. Says whether it was new.
+CREATE FUNCTION add_carrier_event(organization uuid, conversation uuid, event text, sequence bigint,
+                                  key text, happened timestamptz, report jsonb)
 RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM conversations WHERE id = conversation FOR NO KEY UPDATE;
     INSERT INTO call_events (organization_id, conversation_id, source, kind, seq, idempotency_key,
                              at, body)
     VALUES (organization, conversation, 'carrier', event, sequence, left(key, 200), happened,
             jsonb_strip_nulls(report))
     ON CONFLICT (conversation_id, idempotency_key) WHERE source = 'carrier' DO NOTHING;
-    IF NOT FOUND THEN
-        RETURN false;
+    RETURN FOUND;
+END
+$$;
+COMMENT ON FUNCTION add_carrier_event IS 'Stores a webhook''s fact once.';
+
+-- The same, and settles.
+CREATE FUNCTION note_carrier_event(organization uuid, conversation uuid, event text, sequence bigint,
+                                   key text, happened timestamptz, report jsonb)
+RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    is_new boolean;
+BEGIN
+    PERFORM FROM conversations WHERE id = conversation FOR NO KEY UPDATE;
+    is_new := add_carrier_event(organization, conversation, event, sequence, key, happened, report);
+    IF is_new THEN
+        PERFORM settle_conversation(conversation);
     END IF;
-    PERFORM settle_conversation(conversation);
-    RETURN true;
+    RETURN is_new;
 END
 $$;
 COMMENT ON FUNCTION note_carrier_event IS 'Stores a webhook''s fact once and brings the record up to date.';
@@ -173,9 +189,9 @@ RETURN CASE WHEN said = 'answered' THEN 'in-progress'
 COMMENT ON FUNCTION carrier_status_name IS
     'A CallStatus as the record writes it: the event name answered means in-progress.';
 
--- What of a webhook goes into the ledger.
+-- What of a webhook goes into the ledger. (Stable, as jsonb_build_object is, or it is not inlined.)
 CREATE FUNCTION webhook_report(webhook carrier_webhook) RETURNS jsonb
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN jsonb_build_object(
     'status', carrier_status_name((webhook).status),
     'duration_ms', (webhook).duration_s * 1000,
@@ -193,10 +209,20 @@ CREATE TYPE call_owner AS (
 );
 COMMENT ON TYPE call_owner IS 'The organisation and conversation of a call, or why there is none.';
 
+-- A call's id follows from its names at the carrier, so that a control which has to answer while the
+-- database is away (control/last_known.h) knows it beforehand. It is no secret and proves nothing.
+CREATE FUNCTION call_id(account_sid text, call_sid text) RETURNS uuid
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN left(encode(sha256((account_sid || '/' || call_sid)::bytea), 'hex'), 32)::uuid;
+COMMENT ON FUNCTION call_id IS 'The id of the conversation of a carrier''s call; both names are plain ASCII.';
+
 -- Finds the call's row, or makes it from the number. An account of one organisation cannot speak for
 -- another: an account that somebody has claimed (credentials) is believed for its owner only.
 -- Leaves the organisation named; callers restore it. Runs as the gate.
-CREATE FUNCTION find_or_open_call(webhook carrier_webhook, needs_active boolean) RETURNS call_owner
+--
+-- answers: the webhook asks what to do, so the number must be active and the call gets its route. A
+-- new row is written with all that this webhook says; what is told later is settle_conversation's.
+CREATE FUNCTION find_or_open_call(webhook carrier_webhook, answers boolean) RETURNS call_owner
 LANGUAGE plpgsql AS $$
 DECLARE
     owner call_owner;
@@ -218,27 +244,33 @@ BEGIN
         RETURN owner;
     END IF;
 
-    SELECT organization_id, id INTO number FROM phone_numbers
-    WHERE phone_number = ours AND channel = 'twilio' AND (is_active OR NOT needs_active);
+    SELECT n.organization_id, n.id,
+           EXISTS (SELECT FROM credentials AS c
+                   WHERE c.kind = 'twilio' AND c.account = (webhook).account_sid
+                     AND c.organization_id <> n.organization_id) AS claimed
+    INTO number FROM phone_numbers AS n
+    WHERE n.phone_number = ours AND n.channel = 'twilio' AND (n.is_active OR NOT answers);
     IF NOT FOUND THEN
         owner.found := CASE WHEN ours IS NULL OR ours = '' THEN 'unknown_call' ELSE 'unknown_number' END;
         RETURN owner;
-    END IF;
-    IF EXISTS (SELECT FROM credentials WHERE kind = 'twilio' AND account = (webhook).account_sid
-               AND organization_id <> number.organization_id) THEN
+    ELSIF number.claimed THEN
         owner.found := 'wrong_account';
         RETURN owner;
     END IF;
 
     PERFORM set_config('ringbridge.organization', number.organization_id::text, true);
-    INSERT INTO conversations (organization_id, session_id, channel, phone_number_id, account_sid,
-                               call_sid, from_number, to_number, direction, call_status, metadata)
-    VALUES (number.organization_id, 'twilio_' || (webhook).call_sid, 'voice', number.id,
+    INSERT INTO conversations (id, organization_id, session_id, channel, phone_number_id,
+                               account_sid, call_sid, from_number, to_number, direction,
+                               start_timestamp, call_status, route, metadata)
+    VALUES (call_id((webhook).account_sid, (webhook).call_sid), number.organization_id,
+            'twilio_' || (webhook).call_sid, 'voice', number.id,
             (webhook).account_sid, (webhook).call_sid, left(btrim((webhook).from_number), 256),
             left(btrim((webhook).to_number), 256),
             CASE WHEN outbound THEN 'outbound' ELSE 'inbound' END,
+            coalesce(carrier_time((webhook).happened), now()),
             coalesce(carrier_status_name((webhook).status), 'queued'),
-            jsonb_build_object('channel', 'twilio'))
+            CASE WHEN answers THEN choose_route(number.organization_id, number.id) END,
+            '{"channel": "twilio"}')
     ON CONFLICT DO NOTHING
     RETURNING 'found', true, organization_id, id INTO owner;
     IF NOT FOUND THEN -- another webhook of the same call was quicker by a hair
@@ -292,20 +324,28 @@ CREATE TYPE call_answer AS (
 );
 COMMENT ON TYPE call_answer IS 'Whose call it is and how its agent behaves.';
 
+-- In PL/pgSQL, here and below, because its plans are kept by the session; those of an SQL function
+-- that cannot be inlined are made anew by every webhook.
 CREATE FUNCTION describe_call(organization uuid, conversation uuid, is_new boolean)
 RETURNS call_answer
-LANGUAGE sql STABLE AS $$
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    answer call_answer;
+BEGIN
     SELECT 'found', is_new, c.id, o.id, o.name, c.account_sid, c.call_sid, c.call_status::text,
            f.configured, f.ai_backend, f.model, f.voice, f.instructions, f.greeting, f.audio_format,
            f.language, f.transcription_model, f.duration_max_s, f.tools, f.settings, k.sealed,
            f.append_ms, f.record, f.greeting_interruptible, f.interrupt_after_ms, f.vad_prefix_ms,
            f.vad_silence_ms, f.vad_threshold_percent, f.session_max_s,
            c.route
+    INTO answer
     FROM conversations AS c
     JOIN organizations AS o ON o.id = c.organization_id
     CROSS JOIN LATERAL channel_configuration(o.id, 'voice') AS f
     LEFT JOIN credentials AS k ON k.organization_id = o.id AND k.kind = 'openai'
-    WHERE c.id = conversation AND c.organization_id = organization
+    WHERE c.id = conversation AND c.organization_id = organization;
+    RETURN answer;
+END
 $$;
 COMMENT ON FUNCTION describe_call IS 'The call''s organisation and configuration, under the named organisation.';
 
@@ -317,7 +357,14 @@ DECLARE
     answer call_answer;
 BEGIN
     owner := find_or_open_call(webhook, true);
-    IF owner.found = 'found' THEN
+    IF owner.created AND (webhook).duration_s IS NULL AND (webhook).sip_code IS NULL
+       AND coalesce(call_status_rank(carrier_status_name((webhook).status)), 0) < 4 THEN
+        -- The row says already what settling it would: a call is taken with one row and one event.
+        PERFORM add_carrier_event(owner.organization_id, owner.conversation_id, 'incoming', NULL,
+                                  'incoming', coalesce(carrier_time((webhook).happened), now()),
+                                  webhook_report(webhook));
+        answer := describe_call(owner.organization_id, owner.conversation_id, true);
+    ELSIF owner.found = 'found' THEN
         PERFORM note_carrier_event(owner.organization_id, owner.conversation_id, 'incoming', NULL,
                                    'incoming', coalesce(carrier_time((webhook).happened), now()),
                                    webhook_report(webhook));
@@ -350,13 +397,19 @@ COMMENT ON TYPE carrier_taken IS 'What became of a webhook that reports somethin
 
 -- The common end of the functions below.
 CREATE FUNCTION carrier_result(owner call_owner, is_new boolean) RETURNS carrier_taken
-LANGUAGE sql STABLE AS $$
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    taken carrier_taken;
+BEGIN
     SELECT (owner).found, coalesce(is_new, false), c.id, c.organization_id, c.call_status::text,
-           coalesce(call_status_rank(c.call_status) = 4, false), c.ended_reason::text, NULL,
-           NULL::jsonb
-    FROM (VALUES (1)) AS always
-    LEFT JOIN conversations AS c
-           ON c.id = (owner).conversation_id AND c.organization_id = (owner).organization_id
+           call_status_rank(c.call_status) = 4, c.ended_reason::text
+    INTO taken FROM conversations AS c
+    WHERE c.id = (owner).conversation_id AND c.organization_id = (owner).organization_id;
+    taken.found := (owner).found;
+    taken.stored := coalesce(taken.stored, false);
+    taken.is_over := coalesce(taken.is_over, false);
+    RETURN taken;
+END
 $$;
 COMMENT ON FUNCTION carrier_result IS 'The answer of the webhook functions, under the named organisation.';
 
@@ -401,23 +454,27 @@ COMMENT ON FUNCTION carrier_status IS
 -- hangup otherwise.
 CREATE FUNCTION after_stream_place(conversation uuid, has_next boolean, has_fallback boolean)
 RETURNS text
-LANGUAGE sql STABLE AS $$
-    SELECT CASE
-        WHEN has_next THEN 'next'
-        WHEN streams.count BETWEEN 1 AND 3
-             AND (streams.ended < streams.started OR streams.reason IN ('drained', 'internal'))
-            THEN 'agent'
-        WHEN has_fallback AND (streams.count = 0 OR streams.ended < streams.started
-                               OR streams.reason ~ '^ai_'
-                               OR streams.reason IN ('drained', 'internal', 'no_capacity'))
-            THEN 'fallback'
-        ELSE 'hangup' END
-    FROM (SELECT count(*) FILTER (WHERE kind = 'started') AS count,
-                 max(seq) FILTER (WHERE kind = 'started') AS started,
-                 coalesce(max(seq) FILTER (WHERE kind = 'ended'), -1) AS ended,
-                 (array_agg(body ->> 'reason' ORDER BY seq DESC) FILTER (WHERE kind = 'ended'))[1]
-                     AS reason
-          FROM call_events WHERE conversation_id = conversation AND source = 'edge') AS streams
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT CASE
+            WHEN has_next THEN 'next'
+            WHEN streams.count BETWEEN 1 AND 3
+                 AND (streams.ended < streams.started OR streams.reason IN ('drained', 'internal'))
+                THEN 'agent'
+            WHEN has_fallback AND (streams.count = 0 OR streams.ended < streams.started
+                                   OR streams.reason ~ '^ai_'
+                                   OR streams.reason IN ('drained', 'internal', 'no_capacity'))
+                THEN 'fallback'
+            ELSE 'hangup' END
+        FROM (SELECT count(*) FILTER (WHERE kind = 'started') AS count,
+                     max(seq) FILTER (WHERE kind = 'started') AS started,
+                     coalesce(max(seq) FILTER (WHERE kind = 'ended'), -1) AS ended,
+                     (array_agg(body ->> 'reason' ORDER BY seq DESC)
+                      FILTER (WHERE kind = 'ended'))[1] AS reason
+              FROM call_events
+              WHERE conversation_id = conversation AND source = 'edge') AS streams);
+END
 $$;
 COMMENT ON FUNCTION after_stream_place IS 'Where a call goes on when its stream is over.';
 

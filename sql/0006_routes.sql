@@ -78,22 +78,31 @@ COMMENT ON FUNCTION route_open IS 'Does this route''s week include this moment?'
 
 CREATE FUNCTION find_route(organization uuid, number uuid, wanted text, moment timestamptz)
 RETURNS jsonb
-LANGUAGE sql STABLE AS $$
-    SELECT r.step FROM call_routes AS r
-    WHERE r.organization_id = organization AND r.purpose = wanted
-      AND (r.phone_number_id = number OR r.phone_number_id IS NULL) AND route_open(r, moment)
-    ORDER BY r.phone_number_id IS NULL, r.position, r.created_at, r.id
-    LIMIT 1
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN (
+        SELECT r.step FROM call_routes AS r
+        WHERE r.organization_id = organization AND r.purpose = wanted
+          AND (r.phone_number_id = number OR r.phone_number_id IS NULL) AND route_open(r, moment)
+        ORDER BY r.phone_number_id IS NULL, r.position, r.created_at, r.id
+        LIMIT 1);
+END
 $$;
 COMMENT ON FUNCTION find_route IS 'The step with which a call to this number begins now; NULL: none fits.';
 
--- Called with the organisation named and the call's row locked.
+CREATE FUNCTION choose_route(organization uuid, number uuid) RETURNS jsonb
+LANGUAGE sql STABLE
+RETURN coalesce(find_route(organization, number, 'answer', now()), '{"step": "agent"}');
+COMMENT ON FUNCTION choose_route IS 'The same; where none fits, the agent.';
+
+-- For a call that was opened by another webhook than the one that asks. Called with the organisation
+-- named and the call's row locked.
 CREATE FUNCTION take_route(conversation uuid) RETURNS void
-LANGUAGE sql AS $$
-    UPDATE conversations AS c
-    SET route = coalesce(find_route(c.organization_id, c.phone_number_id, 'answer', now()),
-                         '{"step": "agent"}')
-    WHERE c.id = conversation AND c.route IS NULL
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE conversations AS c SET route = choose_route(c.organization_id, c.phone_number_id)
+    WHERE c.id = conversation AND c.route IS NULL;
+END
 $$;
 COMMENT ON FUNCTION take_route IS 'Gives a call its route, once.';
 
