@@ -63,12 +63,18 @@
  *          "transcription_model":..,"language":.., "tools":[function objects],
  *          all of these may be absent: "greeting_interruptible":true, "interrupt_after_ms":0,
  *          "vad_prefix_ms":300, "vad_silence_ms":500, "vad_threshold_percent":50,
- *          "session_max_s":3600}}}
+ *          "session_max_s":3600,
+ *          "tool_waits":[{"name":..,"interim_ms":4000 (0: never),"deadline_ms":20000,
+ *                         "at_edge":"end_call"|"collect_digits" or null}]}}}
  *    The key is kept by the edge as long as the call, because its AI session may have to be replaced,
  *    and wiped then.
  * ORDER "hangup": {"kind":"hangup","call":uuid,"reason":"name from end.def"}
  * ORDER "record": {"kind":"record","call":uuid,"pause":bool}   pause or resume the recording
  * ORDER "say":    {"kind":"say","call":uuid,"text":"..","interruptible":bool}  the agent says this
+ * ORDER "tool_result": {"kind":"tool_result","call":uuid,"number":n,"output":"JSON text",
+ *    "end":"agent_hung_up"|"transferred" or absent}   of the function whose tool_call event has that
+ *    number; with "end" the call ends so, when the agent's last words are heard. Sent again until its
+ *    RESULT has come; the edge takes each once.
  * ORDER "drain":  {"kind":"drain"}
  * ORDER "load":   {"kind":"load"}  only to an edge that said calls_max
  *    RESULT {"ok":true,"calls":n,"draining":bool}: live and prepared ones
@@ -85,7 +91,11 @@
  *                                                  first sound of the answer, and where it went
  *    "carrier_warning" {"code":31930|31931,"audio_ms"}  audio the carrier dropped, or would have
  *    "dtmf"      {"digit"}
- *    "tool_call" {"call_id","name","arguments"}    recorded
+ *    "tool_call" {"call_id","name","arguments","at_edge":bool}   arguments: text, as the AI wrote
+ *                 it. Control carries it out once and answers with an order (tool_result); those
+ *                 at_edge the edge carries out by itself
+ *    "tool_result" {"number","ok":bool,"output":{..}}   of the tool_call event of that number: what
+ *                 came of one at_edge, or that the AI was told that no answer had come
  *    "usage"     {"response_id","status","usage":{..as the backend sent it..}}
  *    "ended"     {"reason","duration_ms","figures":{..}}   exactly one per stream, its last seq
  *    "ai_lost"   {"reason"}                        AI session lost; another is on its way

@@ -80,6 +80,14 @@
 #define SEND_UNSENT_BYTES    32768 /* of a dialled socket, in the kernel beyond the peer's window */
 #define SEND_PROGRESS_MS     10000 /* no byte accepted for so long: peer_slow */
 
+/* Functions that the AI calls */
+#define TOOLS_PENDING_MAX        16    /* at once in a call; more are refused in words */
+#define TOOL_ARGUMENTS_BYTES_MAX 32768 /* as the AI wrote them, escapes included */
+#define TOOL_OUTPUT_BYTES_MAX    40960 /* of a result, JSON text */
+#define TOOL_INTERIM_MS          4000  /* what a tool without words of its own about it gets .. */
+#define TOOL_DEADLINE_MS         20000
+#define TOOL_GRACE_MS            3000 /* beyond its deadline, for control's own answer to come */
+
 /* One core's machinery */
 #define CORES_MAX            64
 #define RING_ENTRIES         4096
@@ -125,6 +133,8 @@ _Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX <= RING_ANS
 #define PLAN_INSTRUCTIONS_BYTES_MAX 131072
 #define PLAN_TOOLS_MAX              128
 #define PLAN_TOOLS_BYTES_MAX        131072
+#define PLAN_TOOL_NAME_BYTES_MAX    64
+#define PLAN_TOOL_MS_MAX            300000
 #define PLAN_INTERRUPT_AFTER_MS_MAX 2000
 #define PLAN_VAD_PREFIX_MS_MAX      2000
 #define PLAN_VAD_SILENCE_MS_MAX     5000

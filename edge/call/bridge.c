@@ -91,7 +91,7 @@ enum end bridge_carrier(struct calls *calls, struct call *call, struct span text
     case TWILIO_DTMF:
         TRY(started_only(call, &message));
         record_dtmf(calls, call, message.digit);
-        return END_NONE;
+        return tools_key(calls, call, message.digit);
     case TWILIO_STOP:
         TRY(started_only(call, &message));
         TRY(join_flush(calls, call));
@@ -132,10 +132,12 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
     case REALTIME_AUDIO_DONE:
         return down_whole(calls, call, event.item_id);
     case REALTIME_SPEECH_STARTED:
+        call->speak.caller_speaks = true;
         note_caller_item(call, event.item_id);
         session_speech(call, &event);
         return interrupt_started(calls, call, &event);
     case REALTIME_SPEECH_STOPPED:
+        call->speak.caller_speaks = false;
         interrupt_stopped(calls, call, &event);
         session_silence(call, &event);
         if (!down->response[0])
@@ -146,6 +148,7 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
     case REALTIME_RESPONSE_CREATED:
         if (!span_copy_text(event.response_id, down->response, sizeof down->response))
             return call_blame_ai(call, FAULT_ai_event);
+        down->response_from = down->heard.sent;
         session_answered(call);
         if (!speak_created(call, event.response_id))
             turn_answering(&call->turn);
@@ -165,8 +168,7 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
         session_transcribed(call, (struct span){NULL, 0});
         return END_NONE;
     case REALTIME_TOOL_CALL:
-        record_tool_call(calls, call, &event);
-        return END_NONE;
+        return tools_called(calls, call, &event);
     case REALTIME_ERROR:
         record_ai_error(calls, call, &event);
         speak_refused(call, &event);

@@ -211,6 +211,7 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
         down_settle(calls, call);
         if (call->started_ms) /* else nobody has heard a word */
             record_agent_texts(calls, call, true);
+        tools_ended(calls, call);
         record_ended(calls, call);
     }
     struct conn *carrier = call_carrier(calls, call);
@@ -243,6 +244,7 @@ static void free_call(struct calls *calls, struct call *call)
     heard_close(&call->down.heard);
     ahead_close(call);
     speak_close(call);
+    tools_close(calls, call);
     free(call->up.early);
     plan_free(call->plan);
     call->up.early = NULL;
@@ -393,6 +395,8 @@ void calls_on_timer(struct calls *calls, const struct timer *timer)
         end = session_due(calls, call);
     else if (timer->kind == TIMER_NEXT_AI)
         renew_settle(calls, call, END_ai_not_ready);
+    else if (timer->kind == TIMER_TOOLS)
+        end = tools_due(calls, call);
     call_settle(calls, call, end);
 }
 
@@ -411,6 +415,16 @@ static void say(struct calls *calls, const struct link_say *order)
         if (call->state == CALL_ENDED || strcmp(call->plan->call, order->call) != 0)
             continue;
         call_settle(calls, call, speak_order(calls, call, order));
+    }
+}
+
+static void tell_tool_result(struct calls *calls, const struct link_tool_result *result)
+{
+    for (struct call *call = *bucket_of(calls, result->call); call;
+         call = call->next_by_conversation) {
+        if (call->state == CALL_ENDED || strcmp(call->plan->call, result->call) != 0)
+            continue;
+        call_settle(calls, call, tools_result(calls, call, result));
     }
 }
 
@@ -441,6 +455,10 @@ void calls_on_letter(struct calls *calls, const struct letter *letter)
         hang_up(calls, letter->content);
         free(letter->content);
         break;
+    case LETTER_TOOL_RESULT:
+        tell_tool_result(calls, letter->content);
+        free(letter->content);
+        break;
     case LETTER_SAY:
         say(calls, letter->content);
         free(letter->content);
@@ -462,7 +480,7 @@ void calls_drop_letter(const struct letter *letter)
     case LETTER_CONN:
         conn_parcel_free(letter->content);
         break;
-    default: /* resolved, hangup, say: plain memory; drain: nothing */
+    default: /* resolved, hangup, say, tool's result: plain memory; drain: nothing */
         free(letter->content);
     }
 }

@@ -23,6 +23,7 @@
 #include "edge/call/session.h"
 #include "edge/call/speech.h"
 #include "edge/call/taps.h"
+#include "edge/call/tools.h"
 #include "edge/call/turn.h"
 #include "edge/io/conn.h"
 #include "edge/io/resolve.h"
@@ -35,7 +36,15 @@
 enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2 };
 
 /* Timers of this layer, beside TIMER_CONN. */
-enum { TIMER_CARRIER = 2, TIMER_AI, TIMER_DURATION, TIMER_JOIN, TIMER_SESSION, TIMER_NEXT_AI };
+enum {
+    TIMER_CARRIER = 2,
+    TIMER_AI,
+    TIMER_DURATION,
+    TIMER_JOIN,
+    TIMER_SESSION,
+    TIMER_NEXT_AI,
+    TIMER_TOOLS
+};
 
 /* Letters between cores, beside those of link.h and resolve.h. */
 enum { LETTER_CONN = 10, LETTER_DRAIN_DEADLINE };
@@ -94,20 +103,24 @@ struct down {
     struct resample resample;
     char response[HEARD_ID_BYTES_MAX]; /* being generated; "" for none */
     char dropped[HEARD_ID_BYTES_MAX];  /* interrupted: its late deltas are dropped */
+    uint64_t response_from;            /* position where its sound began */
     struct ahead *ahead;               /* what was there before start; owned, or NULL */
     bool first_audio_sent;
 };
 
-/* What the agent is asked to say by the edge: the greeting, and orders. */
+/* What the agent is asked to say by the edge: the greeting, orders, and what it makes of the
+ * results of functions. */
 struct ask {
-    char *text; /* owned; NULL: the greeting, whose text the AI has */
-    bool firm;  /* to be heard whole */
+    char *text;  /* owned; NULL: the AI has what it needs to know */
+    bool firm;   /* to be heard whole */
+    bool answer; /* to functions' results; waits until nobody speaks */
 };
 
 struct speak {
-    struct ask asks[CALL_SAYS_MAX]; /* the first may be under way */
+    struct ask asks[CALL_SAYS_MAX + 2]; /* the first may be under way; two answers at most */
     unsigned count;
     bool greeted, asked;
+    bool caller_speaks;
     char response[HEARD_ID_BYTES_MAX]; /* that says it; "" until it is created */
     uint64_t firm_until;               /* position up to which nothing is cut off */
 };
@@ -146,6 +159,7 @@ struct call {
     struct speech speech;
     struct turn turn;
     struct session session;
+    struct tools *tools; /* owned; NULL: no function was called */
     struct caller_item caller_items[CALLER_ITEMS];
     unsigned caller_items_next;
     struct figures figures;

@@ -157,10 +157,12 @@ enum end down_response_done(struct calls *calls, struct call *call,
                             const struct realtime_event *done)
 {
     struct down *down = &call->down;
+    bool spoke = down->heard.sent != down->response_from || down->ahead;
     if (span_is(done->response_id, down->response))
         down->response[0] = '\0';
     if (span_is(done->response_id, down->dropped))
         down->dropped[0] = '\0';
     record_usage(calls, call, done);
-    return speak_done(calls, call, done->response_id);
+    TRY(speak_done(calls, call, done->response_id));
+    return tools_response_done(calls, call, done->response_id, spoke);
 }

@@ -106,7 +106,7 @@ static enum end cut(struct calls *calls, struct call *call, uint64_t now)
     }
     down_break(call);
     record_agent_texts(calls, call, false);
-    return END_NONE;
+    return tools_interrupted(calls, call);
 }
 
 static bool agent_is_busy(const struct calls *calls, const struct call *call)

@@ -159,6 +159,10 @@ void ahead_close(struct call *call);
 /* The AI became ready, or the stream started: what can be asked for is. */
 enum end speak_greeting(struct calls *calls, struct call *call);
 enum end speak_order(struct calls *calls, struct call *call, const struct link_say *say);
+/* A function's result is with the AI: it is asked to speak upon it, once, when nobody speaks. */
+enum end speak_answer(struct calls *calls, struct call *call);
+/* Is that asked for, or about to be? */
+bool speak_will_answer(const struct call *call);
 /* Asks for the next, when nothing stands against it. */
 enum end speak_next(struct calls *calls, struct call *call);
 /* True when this response is what was asked for. */
@@ -202,6 +206,32 @@ enum end convert_down_codes(struct calls *calls, struct call *call, const uint8_
 size_t convert_keep(struct calls *calls, struct call *call, struct span audio, uint8_t *codes,
                     size_t room);
 
+/* tools.c: functions that the AI calls. */
+enum end tools_called(struct calls *calls, struct call *call, const struct realtime_event *event);
+enum end tools_result(struct calls *calls, struct call *call,
+                      const struct link_tool_result *result);
+/* A response is done, spoke: it had sound. */
+enum end tools_response_done(struct calls *calls, struct call *call, struct span response_id,
+                             bool spoke);
+/* The caller pressed a key. */
+enum end tools_key(struct calls *calls, struct call *call, char key);
+/* The caller has cut the agent off. */
+enum end tools_interrupted(struct calls *calls, struct call *call);
+/* TIMER_TOOLS. */
+enum end tools_due(struct calls *calls, struct call *call);
+/* Has the AI all results of the response whose results it has last? */
+bool tools_may_answer(const struct call *call);
+/* It has spoken upon them. */
+void tools_answered(struct call *call);
+/* Does anything wait for a result? */
+bool tools_open(const struct call *call);
+/* The AI's session is gone; another is there. */
+void tools_lost(struct call *call);
+enum end tools_resumed(struct calls *calls, struct call *call);
+/* The call ends. */
+void tools_ended(struct calls *calls, struct call *call);
+void tools_close(struct calls *calls, struct call *call);
+
 /* admit.c: requests at the door. */
 void admit_request(struct calls *calls, struct conn *conn, const struct message *message);
 /* Control's answer to what was asked under this id; takes it. */
@@ -225,7 +255,12 @@ void record_turn(struct calls *calls, struct call *call, const struct turn_parts
 void record_carrier_warning(struct calls *calls, struct call *call, unsigned code,
                             uint64_t audio_ms);
 void record_dtmf(struct calls *calls, struct call *call, char digit);
-void record_tool_call(struct calls *calls, struct call *call, const struct realtime_event *event);
+/* Its event's number. at_edge: carried out here; what is too long goes without its arguments. */
+uint64_t record_tool_call(struct calls *calls, struct call *call,
+                          const struct realtime_event *event, bool at_edge, bool with_arguments);
+/* What came of it here, or that nothing came. output: a JSON object. */
+void record_tool_result(struct calls *calls, struct call *call, uint64_t number, bool ok,
+                        struct span output);
 void record_usage(struct calls *calls, struct call *call, const struct realtime_event *event);
 void record_ai_error(struct calls *calls, struct call *call, const struct realtime_event *event);
 void record_ended(struct calls *calls, struct call *call);

@@ -228,12 +228,25 @@ void record_dtmf(struct calls *calls, struct call *call, char digit)
     finish(calls, &note);
 }
 
-void record_tool_call(struct calls *calls, struct call *call, const struct realtime_event *event)
+uint64_t record_tool_call(struct calls *calls, struct call *call,
+                          const struct realtime_event *event, bool at_edge, bool with_arguments)
 {
     struct note note = begin(call, "tool_call");
+    uint64_t number = call->event_seq;
     put_string(&note, "call_id", event->call_id);
     put_string(&note, "name", event->name);
-    put_string(&note, "arguments", event->arguments);
+    put_string(&note, "arguments", with_arguments ? event->arguments : span_of(""));
+    put_format(&note, ",\"at_edge\":%s", at_edge ? "true" : "false");
+    finish(calls, &note);
+    return number;
+}
+
+void record_tool_result(struct calls *calls, struct call *call, uint64_t number, bool ok,
+                        struct span output)
+{
+    struct note note = begin(call, "tool_result");
+    put_format(&note, ",\"number\":%" PRIu64 ",\"ok\":%s", number, ok ? "true" : "false");
+    put_object(&note, "output", output);
     finish(calls, &note);
 }
 

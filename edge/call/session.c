@@ -111,6 +111,7 @@ static void forget_agent(struct call *call)
     heard_abandon(&down->heard);
     down_break(call);
     speak_lost(call);
+    tools_lost(call);
     turn_forget(&call->turn);
     speech_end(&call->speech);
 }
@@ -243,7 +244,8 @@ static enum end resume(struct calls *calls, struct call *call, struct span sessi
         COUNT(calls->metrics, sessions_resumed);
     histogram_add(&calls->metrics->session_gap, gap_ms * 1000);
     record_session_resumed(calls, call, session_id, gap_ms, items, renewing);
-    if (!answering || session->speaking)
+    TRY(tools_resumed(calls, call));
+    if (!answering || session->speaking || speak_will_answer(call) || call->speak.asked)
         return END_NONE; /* the caller's words, heard again, are answered as ever */
     session_expect(calls, call);
     return conn_send_text(calls->io, call_ai(calls, call), realtime_response_create)
@@ -344,7 +346,8 @@ static enum end nudge(struct calls *calls, struct call *call)
 bool session_is_pause(const struct calls *calls, const struct call *call)
 {
     return !call->session.speaking && !call->session.expecting_ms && !call->down.response[0] &&
-           call->speak.count == 0 && !heard_playing(&call->down.heard, up_clock(calls, call));
+           call->speak.count == 0 && !tools_open(call) &&
+           !heard_playing(&call->down.heard, up_clock(calls, call));
 }
 
 enum end session_due(struct calls *calls, struct call *call)

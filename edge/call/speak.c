@@ -1,6 +1,6 @@
-/* speak: what the agent says without having been asked by the caller: the greeting, and texts that
- * control orders ("say"). One at a time, in order, never while another response runs; each may be
- * one that the caller cannot interrupt.
+/* speak: what the agent says without having been asked by the caller: the greeting, texts that
+ * control orders ("say"), and what it makes of the results of functions. One at a time, in order,
+ * never while another response runs; each may be one that the caller cannot interrupt.
  *
  *   asks: [greeting | text] -> asked -> response.created -> its audio -> response.done -> next
  *
@@ -21,6 +21,17 @@ static void drop_first(struct speak *speak)
     speak->response[0] = '\0';
 }
 
+#define ASKS_MAX (sizeof((struct speak *)0)->asks / sizeof(struct ask))
+
+/* Behind the one under way. -1: none. */
+static int find_answer(const struct speak *speak)
+{
+    for (unsigned i = speak->asked; i < speak->count; i++)
+        if (speak->asks[i].answer)
+            return (int)i;
+    return -1;
+}
+
 void speak_close(struct call *call)
 {
     while (call->speak.count)
@@ -39,14 +50,37 @@ static bool send_ask(struct calls *calls, struct call *call, const struct ask *a
     return sent;
 }
 
+/* An order waits for its listener, an answer until all is there and nobody speaks: whoever does is
+ * answered by the AI with what it knows by then. */
+static bool may_go(const struct call *call, const struct ask *ask)
+{
+    if (ask->answer)
+        return tools_may_answer(call) && !call->speak.caller_speaks && !call->session.expecting_ms;
+    return !ask->text || call->carrier_state == CARRIER_STARTED;
+}
+
+/* The first that may go becomes the first of all. */
+static bool bring_forward(struct call *call)
+{
+    struct speak *speak = &call->speak;
+    for (unsigned i = 0; i < speak->count; i++) {
+        struct ask ask = speak->asks[i];
+        if (!may_go(call, &ask))
+            continue;
+        memmove(&speak->asks[1], &speak->asks[0], i * sizeof speak->asks[0]);
+        speak->asks[0] = ask;
+        return true;
+    }
+    return false;
+}
+
 enum end speak_next(struct calls *calls, struct call *call)
 {
     struct speak *speak = &call->speak;
-    if (call->ai.state != AI_READY || speak->count == 0 || speak->asked || call->down.response[0])
+    if (call->ai.state != AI_READY || speak->asked || call->down.response[0] ||
+        !bring_forward(call))
         return END_NONE;
     const struct ask *ask = &speak->asks[0];
-    if (ask->text && call->carrier_state != CARRIER_STARTED)
-        return END_NONE; /* an order waits for its listener */
     TRY(join_flush(calls, call));
     if (ask->firm)
         TRY(interrupt_never(calls, call));
@@ -66,7 +100,7 @@ enum end speak_greeting(struct calls *calls, struct call *call)
     free(text);
     if (!sent)
         return END_internal;
-    assert(speak->count < CALL_SAYS_MAX);
+    assert(speak->count < ASKS_MAX);
     speak->greeted = true;
     memmove(&speak->asks[1], &speak->asks[0], speak->count * sizeof speak->asks[0]);
     speak->asks[0] = (struct ask){.firm = !plan->ai.greeting_interruptible};
@@ -86,12 +120,43 @@ enum end speak_order(struct calls *calls, struct call *call, const struct link_s
     return speak_next(calls, call);
 }
 
+bool speak_will_answer(const struct call *call)
+{
+    return find_answer(&call->speak) >= 0;
+}
+
+enum end speak_answer(struct calls *calls, struct call *call)
+{
+    struct speak *speak = &call->speak;
+    if (!speak_will_answer(call)) {
+        assert(speak->count < ASKS_MAX);
+        speak->asks[speak->count++] = (struct ask){.answer = true};
+    }
+    return speak_next(calls, call);
+}
+
+/* The AI answers the caller, with the results that it has by now. */
+static void forget_answer(struct call *call)
+{
+    struct speak *speak = &call->speak;
+    int at = find_answer(speak);
+    if (at < 0 || !tools_may_answer(call))
+        return;
+    speak->count--;
+    memmove(&speak->asks[at], &speak->asks[at + 1],
+            (speak->count - (unsigned)at) * sizeof speak->asks[0]);
+    tools_answered(call);
+}
+
 bool speak_created(struct call *call, struct span response_id)
 {
     struct speak *speak = &call->speak;
-    if (!speak->asked || speak->response[0])
+    if (!speak->asked || speak->response[0]) {
+        forget_answer(call);
         return false;
-    return span_copy_text(response_id, speak->response, sizeof speak->response);
+    }
+    return span_copy_text(response_id, speak->response, sizeof speak->response) &&
+           !speak->asks[0].answer;
 }
 
 /* Ours came while another ran, which we had not heard of then and took for ours. */
@@ -109,8 +174,11 @@ void speak_refused(struct call *call, const struct realtime_event *error)
 enum end speak_done(struct calls *calls, struct call *call, struct span response_id)
 {
     struct speak *speak = &call->speak;
-    if (speak->asked && speak->response[0] && span_is(response_id, speak->response))
+    if (speak->asked && speak->response[0] && span_is(response_id, speak->response)) {
+        if (speak->asks[0].answer)
+            tools_answered(call);
         drop_first(speak);
+    }
     return speak_next(calls, call);
 }
 
@@ -119,7 +187,7 @@ void speak_lost(struct call *call)
     struct speak *speak = &call->speak;
     if (speak->asked && speak->response[0])
         drop_first(speak); /* the caller has heard what there was of it */
-    speak->asked = false;
+    speak->asked = speak->caller_speaks = false;
 }
 
 bool speak_is_firm(const struct call *call, struct span response_id)

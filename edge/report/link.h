@@ -41,6 +41,7 @@ enum link_letter {
     LETTER_PLAN,         /* content: struct plan, for its home core; the receiver owns it */
     LETTER_HANGUP,       /* content: struct link_hangup, malloc'ed; every core gets one */
     LETTER_SAY,          /* content: struct link_say, malloc'ed; every core gets one */
+    LETTER_TOOL_RESULT,  /* content: struct link_tool_result, malloc'ed; every core gets one */
     LETTER_DRAIN         /* every core */
 };
 
@@ -71,6 +72,16 @@ struct link_say {
     bool interruptible;
     char text[LINK_SAY_BYTES_MAX + 1]; /* UTF-8, not empty */
 };
+
+struct link_tool_result {
+    char call[37];   /* as above */
+    uint64_t number; /* of the event that told of the function's call */
+    enum end end;    /* END_NONE, or how the call ends when all is said and heard */
+    char output[TOOL_OUTPUT_BYTES_MAX + 1]; /* UTF-8, not empty; a shorter block is allocated */
+};
+
+/* Bytes of the part of it that is in use. */
+size_t link_tool_result_bytes(const struct link_tool_result *result);
 
 /* Starts the thread. NULL with a reason in error. Boot thread. */
 struct link *link_open(const struct link_config *config, char *error, size_t room);

@@ -226,6 +226,9 @@ static bool carry_out(struct link_peer *peer, const struct link_frame *frame, ch
         return tell_all(peer, LETTER_HANGUP, &order.hangup, sizeof order.hangup, told, room);
     case LINK_ORDER_SAY:
         return tell_all(peer, LETTER_SAY, &order.say, sizeof order.say, told, room);
+    case LINK_ORDER_TOOL_RESULT:
+        return tell_all(peer, LETTER_TOOL_RESULT, &order.tool_result,
+                        link_tool_result_bytes(&order.tool_result), told, room);
     case LINK_ORDER_LOAD:
         tell_load(peer, told, room);
         return true;

@@ -3,6 +3,7 @@
 #include "common/panic.h"
 
 #include <jansson.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -195,6 +196,35 @@ static enum link_order read_say(const json_t *object, struct link_order_read *or
     return LINK_ORDER_BAD;
 }
 
+size_t link_tool_result_bytes(const struct link_tool_result *result)
+{
+    return offsetof(struct link_tool_result, output) + strlen(result->output) + 1;
+}
+
+static enum link_order read_tool_result(const json_t *object, struct link_order_read *order,
+                                        char *error, size_t room)
+{
+    struct link_tool_result *result = &order->tool_result;
+    struct span call = span_of(text(object, "call")), output = span_of(text(object, "output"));
+    const json_t *number = json_object_get(object, "number");
+    const char *end = text(object, "end");
+    result->number = json_is_integer(number) && json_integer_value(number) > 0
+                         ? (uint64_t)json_integer_value(number)
+                         : 0;
+    result->end = find_end(end);
+    bool ends_well = !json_object_get(object, "end") || result->end == END_agent_hung_up ||
+                     result->end == END_transferred;
+    if (call.bytes == 36 && span_copy_text(call, result->call, sizeof result->call) &&
+        result->number && ends_well && output.bytes > 0 &&
+        span_copy_text(output, result->output, sizeof result->output))
+        return LINK_ORDER_TOOL_RESULT;
+    snprintf(error, room,
+             "tool_result needs a call, its event's number and an output of at most "
+             "%d bytes",
+             TOOL_OUTPUT_BYTES_MAX);
+    return LINK_ORDER_BAD;
+}
+
 enum link_order link_read_order(const struct link_frame *frame, unsigned cores,
                                 struct link_order_read *order, char *error, size_t room)
 {
@@ -207,6 +237,8 @@ enum link_order link_read_order(const struct link_frame *frame, unsigned cores,
         result = read_hangup(object, order, error, room);
     else if (strcmp(kind, "say") == 0)
         result = read_say(object, order, error, room);
+    else if (strcmp(kind, "tool_result") == 0)
+        result = read_tool_result(object, order, error, room);
     else if (strcmp(kind, "drain") == 0)
         result = LINK_ORDER_DRAIN;
     else if (strcmp(kind, "load") == 0)

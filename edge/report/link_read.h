@@ -23,6 +23,7 @@ enum link_order {
     LINK_ORDER_PREPARE,
     LINK_ORDER_HANGUP,
     LINK_ORDER_SAY,
+    LINK_ORDER_TOOL_RESULT,
     LINK_ORDER_DRAIN,
     LINK_ORDER_LOAD
 };
@@ -31,6 +32,7 @@ struct link_order_read {
     struct plan *plan;         /* prepare: the caller owns it */
     struct link_hangup hangup; /* hangup */
     struct link_say say;       /* say */
+    struct link_tool_result tool_result;
 };
 
 /* Reads an ORDER. BAD with a reason in error[room], which is ours and safe to send back. */

@@ -28,6 +28,8 @@ struct parts {
     struct plan_url url;
     const char *texts[TAILS];
     char *tools; /* malloc'ed: texts[TOOLS] */
+    struct plan_tool waits[PLAN_TOOLS_MAX];
+    unsigned waits_count;
 };
 
 __attribute__((format(printf, 2, 3))) static void fail(struct reader *reader, const char *format,
@@ -210,6 +212,39 @@ static void read_tools(struct reader *reader, const json_t *ai, struct parts *pa
         parts->texts[TOOLS] = parts->tools;
 }
 
+static enum plan_tool_place read_place(struct reader *reader, const json_t *wait)
+{
+    const json_t *value = json_object_get(wait, "at_edge");
+    const char *place = json_string_value(value);
+    if (!value || json_is_null(value))
+        return PLAN_TOOL_AT_CONTROL;
+    if (place && strcmp(place, "end_call") == 0)
+        return PLAN_TOOL_END_CALL;
+    if (!place || strcmp(place, "collect_digits") != 0)
+        fail(reader, "at_edge is nothing that this edge does");
+    return PLAN_TOOL_COLLECT_DIGITS;
+}
+
+static void read_waits(struct reader *reader, const json_t *ai, struct parts *parts)
+{
+    const json_t *waits = json_object_get(ai, "tool_waits");
+    if (waits && (!json_is_array(waits) || json_array_size(waits) > PLAN_TOOLS_MAX)) {
+        fail(reader, "tool_waits is not an array or too long");
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(waits) && !reader->failed; i++) {
+        const json_t *wait = json_array_get(waits, i);
+        struct plan_tool *tool = &parts->waits[parts->waits_count++];
+        snprintf(tool->name, sizeof tool->name, "%s",
+                 text(reader, wait, "name", 1, PLAN_TOOL_NAME_BYTES_MAX));
+        tool->interim_ms =
+            (uint32_t)choice(reader, wait, "interim_ms", TOOL_INTERIM_MS, 0, PLAN_TOOL_MS_MAX);
+        tool->deadline_ms =
+            (uint32_t)choice(reader, wait, "deadline_ms", TOOL_DEADLINE_MS, 1000, PLAN_TOOL_MS_MAX);
+        tool->place = read_place(reader, wait);
+    }
+}
+
 static void read_ai(struct reader *reader, const json_t *ai, struct parts *parts)
 {
     if (!json_is_object(ai)) {
@@ -235,6 +270,7 @@ static void read_ai(struct reader *reader, const json_t *ai, struct parts *parts
     parts->texts[HEARER] = text(reader, ai, "transcription_model", 0, PLAN_NAME_BYTES_MAX);
     parts->texts[LANGUAGE] = text(reader, ai, "language", 0, PLAN_NAME_BYTES_MAX);
     read_tools(reader, ai, parts);
+    read_waits(reader, ai, parts);
 }
 
 static void read_manners(struct reader *reader, const json_t *ai, struct plan *plan)
@@ -255,7 +291,8 @@ static void read_manners(struct reader *reader, const json_t *ai, struct plan *p
 /* Puts facts and texts into one block. */
 static struct plan *join(const struct plan *facts, const struct parts *parts)
 {
-    size_t bytes = sizeof *facts;
+    size_t waits_bytes = parts->waits_count * sizeof parts->waits[0];
+    size_t bytes = sizeof *facts + waits_bytes;
     for (size_t i = 0; i < TAILS; i++)
         bytes += strlen(parts->texts[i]) + 1;
     struct plan *plan = malloc(bytes);
@@ -270,6 +307,11 @@ static struct plan *join(const struct plan *facts, const struct parts *parts)
         [LANGUAGE] = &plan->ai.language, [TOOLS] = &plan->ai.tools_json,
     };
     char *at = (char *)(plan + 1);
+    plan->ai.tools = (const struct plan_tool *)(const void *)at;
+    plan->ai.tools_count = parts->waits_count;
+    if (waits_bytes)
+        memcpy(at, parts->waits, waits_bytes);
+    at += waits_bytes;
     for (size_t i = 0; i < TAILS; i++) {
         size_t length = strlen(parts->texts[i]) + 1;
         memcpy(at, parts->texts[i], length);

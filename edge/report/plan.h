@@ -8,6 +8,7 @@
 #define RINGBRIDGE_EDGE_REPORT_PLAN_H
 
 #include "common/span.h"
+#include "edge/limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,16 @@
 #define PLAN_SIGNATURES_MAX 32
 
 struct json_t; /* jansson's */
+
+/* Who carries out a tool. */
+enum plan_tool_place { PLAN_TOOL_AT_CONTROL, PLAN_TOOL_END_CALL, PLAN_TOOL_COLLECT_DIGITS };
+
+struct plan_tool {
+    char name[PLAN_TOOL_NAME_BYTES_MAX + 1];
+    enum plan_tool_place place;
+    uint32_t interim_ms;  /* after which the AI is told that it takes longer; 0: never */
+    uint32_t deadline_ms; /* after which it gets an answer in any case */
+};
 
 struct plan {
     char call[37]; /* conversation id, as text, lower case */
@@ -40,12 +51,14 @@ struct plan {
         const char *model, *voice, *instructions, *greeting;
         const char *transcription_model, *language; /* "" when not wanted */
         const char *tools_json;                     /* an array, compact */
-        bool greeting_interruptible;                /* false: the caller hears it whole */
-        uint16_t interrupt_after_ms;                /* of speech before it interrupts; 0: at once */
-        uint16_t vad_prefix_ms;                     /* audio before speech that belongs to it */
-        uint16_t vad_silence_ms;                    /* that ends a turn */
-        uint8_t vad_threshold_percent;              /* how sure the AI must be that it is speech */
-        uint32_t session_max_s;                     /* the provider ends a session after this */
+        const struct plan_tool *tools;              /* how long each may take */
+        unsigned tools_count;
+        bool greeting_interruptible;   /* false: the caller hears it whole */
+        uint16_t interrupt_after_ms;   /* of speech before it interrupts; 0: at once */
+        uint16_t vad_prefix_ms;        /* audio before speech that belongs to it */
+        uint16_t vad_silence_ms;       /* that ends a turn */
+        uint8_t vad_threshold_percent; /* how sure the AI must be that it is speech */
+        uint32_t session_max_s;        /* the provider ends a session after this */
     } ai;
 };
 

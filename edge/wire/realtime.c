@@ -1,6 +1,7 @@
 #include "edge/wire/realtime.h"
 
 #include "common/panic.h"
+#include "edge/wire/arguments.h"
 #include "edge/wire/jscan.h"
 
 #include <jansson.h>
@@ -466,5 +467,27 @@ char *realtime_say(const char *words, size_t *bytes)
     json_t *text = json_sprintf("%s%s", SAY_ASK, words);
     return print(json_pack("{s:s,s:s,s:{s:o}}", "type", "response.create", "event_id",
                            REALTIME_SAY_EVENT_ID, "response", "instructions", text),
+                 bytes);
+}
+
+/* ---- functions ---- */
+
+char *realtime_tool_output(struct span call_id, const char *output, size_t *bytes)
+{
+    return print(json_pack("{s:s,s:s,s:{s:s,s:o,s:s}}", "type", "conversation.item.create",
+                           "event_id", REALTIME_TOOL_EVENT_ID, "item", "type",
+                           "function_call_output", "call_id", arguments_text(call_id), "output",
+                           output),
+                 bytes);
+}
+
+char *realtime_tool_note(const char *name, const char *output, size_t *bytes)
+{
+    json_t *text =
+        json_sprintf("The function %s that you called earlier has come back: %s", name, output);
+    return print(json_pack("{s:s,s:s,s:{s:s,s:s,s:[{s:s,s:o}]}}", "type",
+                           "conversation.item.create", "event_id", REALTIME_TOOL_EVENT_ID, "item",
+                           "type", "message", "role", "system", "content", "type", "input_text",
+                           "text", text),
                  bytes);
 }

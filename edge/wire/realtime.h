@@ -77,6 +77,7 @@ struct realtime_session {
 #define REALTIME_SAY_EVENT_ID      "rb-say"
 #define REALTIME_CANCEL_EVENT_ID   "rb-cancel"
 #define REALTIME_TRUNCATE_EVENT_ID "rb-truncate"
+#define REALTIME_TOOL_EVENT_ID     "rb-tool"
 
 /* session.update in its whole GA shape, without the members that only some models take. Returns
  * malloc'ed text of *bytes, or NULL when memory is out, a text is not UTF-8 or tools_json is no
@@ -92,6 +93,12 @@ char *realtime_say(const char *text, size_t *bytes);
 /* Greeting: a malloc'ed conversation.item.create, a user's message that asks for it, to be followed
  * by realtime_response_create. NULL when memory is out or the text is not UTF-8. */
 char *realtime_greeting(const char *greeting, size_t *bytes);
+
+/* conversation.item.create with what a function gave back; call_id is raw JSON string content. And
+ * the same as a system's message about a function called earlier, for a session that does not know
+ * the call, or knows another output of it. As realtime_greeting. */
+char *realtime_tool_output(struct span call_id, const char *output, size_t *bytes);
+char *realtime_tool_note(const char *name, const char *output, size_t *bytes);
 
 /* conversation.item.create with an utterance that was said before: raw JSON string content, at
  * least a byte. Writes exactly realtime_item_bytes. */

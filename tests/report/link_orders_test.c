@@ -108,6 +108,44 @@ static void carries_out_say(void **state)
     }
 }
 
+static char *tool_result(size_t bytes)
+{
+    char *json;
+    assert_true(asprintf(&json,
+                         "{\"kind\":\"tool_result\",\"number\":7,\"output\":\"%0*d\","
+                         "\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}",
+                         (int)bytes, 0) > 0);
+    return json;
+}
+
+static void carries_out_tool_results(void **state)
+{
+    struct link_scene *scene = *state;
+    for (size_t bytes = TOOL_OUTPUT_BYTES_MAX - 1; bytes <= TOOL_OUTPUT_BYTES_MAX + 1; bytes++) {
+        char *order = tool_result(bytes);
+        assert_true(order_is_taken(scene, order) == (bytes <= TOOL_OUTPUT_BYTES_MAX));
+        free(order);
+        for (unsigned core = 0; core < LINK_SCENE_CORES && bytes <= TOOL_OUTPUT_BYTES_MAX; core++) {
+            struct letter letter = inbox_take(scene->inboxes[core]);
+            assert_int_equal(LETTER_TOOL_RESULT, letter.kind);
+            const struct link_tool_result *got = letter.content;
+            assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", got->call);
+            assert_int_equal(7, got->number);
+            assert_int_equal(END_NONE, got->end);
+            assert_int_equal(bytes, strlen(got->output));
+            link_letter_free(letter);
+        }
+    }
+    assert_true(order_is_taken(
+        scene, "{\"kind\":\"tool_result\",\"number\":8,\"output\":\"{}\",\"end\":\"transferred\","
+               "\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}"));
+    for (unsigned core = 0; core < LINK_SCENE_CORES; core++) {
+        struct letter letter = inbox_take(scene->inboxes[core]);
+        assert_int_equal(END_transferred, ((const struct link_tool_result *)letter.content)->end);
+        link_letter_free(letter);
+    }
+}
+
 /* To control alone: no core hears of the question. */
 static void tells_how_full_it_is(void **state)
 {
@@ -148,6 +186,14 @@ static void refuses_bad_orders(void **state)
         "{\"kind\":\"say\",\"call\":\"8f14e45f\",\"text\":\"Hello.\"}",
         "{\"kind\":\"say\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"text\":\"Hello.\","
         "\"interruptible\":1}",
+#define RESULT "{\"kind\":\"tool_result\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\","
+        RESULT "\"output\":\"{}\"}",
+        RESULT "\"number\":0,\"output\":\"{}\"}",
+        RESULT "\"number\":1.5,\"output\":\"{}\"}",
+        RESULT "\"number\":1,\"output\":{}}",
+        RESULT "\"number\":1,\"output\":\"\"}",
+        RESULT "\"number\":1,\"output\":\"{}\",\"end\":\"drained\"}",
+        RESULT "\"number\":1,\"output\":\"{}\",\"end\":1}",
         "{\"kind\":\"drain\"",
         "{\"kind\":\"drain\"}}",
         "{\"kind\":\"drain\",\"kind\":\"drain\"}",
@@ -241,6 +287,7 @@ int main(void)
         with(carries_out_prepare),
         with(carries_out_hangup_and_drain),
         with(carries_out_say),
+        with(carries_out_tool_results),
         with(tells_how_full_it_is),
         with(refuses_bad_orders),
         with(takes_frames_byte_by_byte),

@@ -448,9 +448,73 @@ static void feels_as_chosen(void **state)
     plan_free(plan);
 }
 
+static void reads_how_long_tools_may_take(void **state)
+{
+    (void)state;
+    char error[256];
+    struct plan *plan = read_changed(
+        "ai.tool_waits",
+        "[{\"name\":\"a\"},{\"name\":\"b\",\"interim_ms\":0,\"deadline_ms\":1000,\"at_edge\":null},"
+        "{\"name\":\"c\",\"at_edge\":\"end_call\"},{\"name\":\"d\",\"at_edge\":\"collect_digits\"}"
+        "]",
+        error);
+    assert_non_null(plan);
+    assert_int_equal(4, plan->ai.tools_count);
+    assert_int_equal(TOOL_INTERIM_MS, plan->ai.tools[0].interim_ms);
+    assert_int_equal(TOOL_DEADLINE_MS, plan->ai.tools[0].deadline_ms);
+    assert_string_equal("b", plan->ai.tools[1].name);
+    assert_int_equal(0, plan->ai.tools[1].interim_ms);
+    assert_int_equal(1000, plan->ai.tools[1].deadline_ms);
+    assert_int_equal(PLAN_TOOL_AT_CONTROL, plan->ai.tools[1].place);
+    assert_int_equal(PLAN_TOOL_END_CALL, plan->ai.tools[2].place);
+    assert_int_equal(PLAN_TOOL_COLLECT_DIGITS, plan->ai.tools[3].place);
+    plan_free(plan);
+    static const char *const wrong[] = {
+        "{}",
+        "[1]",
+        "[{}]",
+        "[{\"name\":\"\"}]",
+        "[{\"name\":\"a\",\"interim_ms\":-1}]",
+        "[{\"name\":\"a\",\"deadline_ms\":999}]",
+        "[{\"name\":\"a\",\"deadline_ms\":300001}]",
+        "[{\"name\":\"a\",\"at_edge\":\"transfer\"}]",
+        "[{\"name\":\"a\",\"at_edge\":1}]",
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_null(read_changed("ai.tool_waits", wrong[i], error));
+}
+
+static char *many_waits(unsigned count, unsigned name_bytes)
+{
+    char *json = malloc(2 + count * (name_bytes + 16)), *at = json;
+    *at++ = '[';
+    for (unsigned i = 0; i < count; i++)
+        at += sprintf(at, "%s{\"name\":\"%0*u\"}", i ? "," : "", (int)name_bytes, i);
+    strcpy(at, "]");
+    return json;
+}
+
+static void bounds_tools(void **state)
+{
+    (void)state;
+    for (unsigned by = 0; by <= 1; by++) {
+        char *waits = many_waits(PLAN_TOOLS_MAX + by, PLAN_TOOL_NAME_BYTES_MAX);
+        (by ? refuses : takes)("ai.tool_waits", waits);
+        free(waits);
+        waits = many_waits(1, PLAN_TOOL_NAME_BYTES_MAX + by);
+        char error[256];
+        struct plan *plan = read_changed("ai.tool_waits", waits, error);
+        assert_true((plan != NULL) == (by == 0));
+        plan_free(plan);
+        free(waits);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_how_long_tools_may_take),
+        cmocka_unit_test(bounds_tools),
         cmocka_unit_test(reads_all_of_it),
         cmocka_unit_test(numbers_events_from_first_seq),
         cmocka_unit_test(refuses_a_missing_or_mistyped_member),

@@ -421,6 +421,27 @@ static void asks_for_words(void **state)
     assert_null(realtime_say("\xff", &bytes));
 }
 
+static void tells_what_a_function_gave_back(void **state)
+{
+    size_t bytes;
+    char *text = realtime_tool_output(span_of("call_\\u0041\\\""), "{\"n\":\"\xc3\xbc\"}", &bytes);
+    (void)state;
+    assert_json(span_from(text, bytes),
+                "{\"type\":\"conversation.item.create\",\"event_id\":\"rb-tool\",\"item\":{"
+                "\"type\":\"function_call_output\",\"call_id\":\"call_A\\\"\","
+                "\"output\":\"{\\\"n\\\":\\\"\xc3\xbc\\\"}\"}}");
+    free(text);
+    text = realtime_tool_note("look_up", "{}", &bytes);
+    assert_json(span_from(text, bytes),
+                "{\"type\":\"conversation.item.create\",\"event_id\":\"rb-tool\",\"item\":{"
+                "\"type\":\"message\",\"role\":\"system\",\"content\":[{\"type\":\"input_text\","
+                "\"text\":\"The function look_up that you called earlier has come back: {}\"}]}}");
+    free(text);
+    assert_null(realtime_tool_output(span_of("c"), "\xff", &bytes));
+    assert_null(realtime_tool_output(span_of("\\ud800"), "{}", &bytes));
+    assert_null(realtime_tool_note("n", "\xff", &bytes));
+}
+
 static void refuses_bad_configurations(void **state)
 {
     static const char *const tools[] = {"{}", "[", "\"x\"", "[] x", "nonsense"};
@@ -555,6 +576,7 @@ int main(void)
         cmocka_unit_test(updates_with_the_least),
         cmocka_unit_test(updates_turns_alone),
         cmocka_unit_test(asks_for_words),
+        cmocka_unit_test(tells_what_a_function_gave_back),
         cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(survives_scarcity),
         cmocka_unit_test(greets),
