@@ -58,7 +58,7 @@
 #define CALL_GAP_TOLD_MS         100 /* a gap in the caller's audio that counts as the carrier's loss */
 #define CALL_UNPLAYED_MS_MAX     540000 /* agent audio at the carrier, who drops beyond ten minutes */
 #define CALL_RECENT_BYTES        16000 /* the caller's last two seconds, for an AI that takes over */
-#define CALL_OVERLAP_BYTES       4000   /* of them, for one that takes over in a pause: 500 ms */
+#define CALL_OVERLAP_BYTES       4000  /* of them, for one that takes over in a pause: 500 ms */
 #define HISTORY_BYTES_MAX        32768  /* of what was said, for the same; the oldest goes first */
 #define CALL_READY_MS            10000  /* from dialling the AI to a configured session */
 #define SESSION_READY_MS         3000   /* the same, when it replaces one that was lost */
@@ -95,6 +95,7 @@
 #define RECEIVE_BUFFERS      4096  /* power of two */
 #define RECEIVE_BUFFER_BYTES 4096
 #define CONNS_MAX            16384 /* per core; 2 per call plus HTTP */
+#define FILES_MAX            4096  /* per core: recordings that are written at once */
 #define CALLS_PER_CORE       4096  /* default of --max-calls, per core */
 #define ACCEPTS_WAITING_MAX  8192  /* connections accepted in one turn: listeners times backlog */
 #define POOL_BYTES_MAX       ((size_t)1 << 30) /* send blocks and requests that are not whole */
@@ -107,8 +108,9 @@
 #define TURN_SILENT_MS       2000 /* .. and no turn for so long ends the process */
 
 /* The completion queue holds every possible answer: of each connection a receive's end, a send and
- * a cancel (a close comes when these are home); all receive buffers; what was accepted. */
-_Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX <= RING_ANSWERS,
+ * a cancel (a close comes when these are home); all receive buffers; what was accepted; of each
+ * file the one step that it takes. */
+_Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX + FILES_MAX <= RING_ANSWERS,
                "a completion could find no room");
 
 /* The link to control */

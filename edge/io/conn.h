@@ -34,6 +34,7 @@ struct io_config {
     struct tls_server *tls_server; /* NULL: no TLS listener; borrowed */
     struct tls_client *tls_client; /* borrowed */
     struct metrics *metrics;       /* borrowed */
+    unsigned files_max;            /* open at once; 0: none */
     int doorbell; /* eventfd to watch, -1: none; its ringing comes out as OP_WAKE */
     /* for tests and benches; 0: as in limits.h */
     size_t send_queue_bytes_max;
@@ -82,7 +83,8 @@ uint64_t io_now_ns(const struct io *io);
 
 struct io_done {
     enum op op;
-    struct conn *conn; /* NULL for OP_WAKE, and for completions that io settled itself */
+    struct conn *conn; /* NULL for OP_WAKE, OP_FILE_*, and for completions that io settled itself */
+    uint64_t owner;    /* of the file, for OP_FILE_*; result is then 0 or -errno (file.h) */
     int result;
     uint32_t flags;
 };

@@ -136,6 +136,7 @@ struct io {
     struct io_config config;
     struct ring *ring;
     struct slab conns;
+    struct slab files;
     struct wheel wheel;
     struct pool pool;
     uint64_t now_ns, now_ms;

@@ -1,6 +1,7 @@
 #include "common/clock.h"
 #include "common/panic.h"
 #include "edge/io/conn_inner.h"
+#include "edge/io/file_inner.h"
 #include "edge/io/ring_kernel.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@ static unsigned power_of_two(unsigned least)
 
 static struct ring_config plan_ring(const struct io_config *config)
 {
-    unsigned answers = 3 * config->conns_max + config->receive_buffers + ACCEPTS_WAITING_MAX;
+    unsigned answers =
+        3 * config->conns_max + config->receive_buffers + ACCEPTS_WAITING_MAX + config->files_max;
     assert(answers <= RING_ANSWERS);
     return (struct ring_config){.entries = config->ring_entries,
                                 .answers = power_of_two(answers),
@@ -68,9 +70,11 @@ struct io *io_open(const struct io_config *config, char *error, size_t room)
     struct ring_config ring = plan_ring(&io->config);
     if (!slab_open(&io->conns, io->config.conns_max, sizeof(struct conn)))
         goto failed;
+    if (!file_open_all(io))
+        goto failed_slab;
     io->ring = ring_open(&ring, error, room);
     if (!io->ring)
-        goto failed_slab;
+        goto failed_files;
     read_clock(io);
     wheel_open(&io->wheel, io->now_ms);
     pool_open(&io->pool, io->config.pool_bytes_max);
@@ -78,6 +82,8 @@ struct io *io_open(const struct io_config *config, char *error, size_t room)
     io->doorbell = (struct ring_socket){.fd = config->doorbell, .ref = DOORBELL_REF};
     return io;
 
+failed_files:
+    slab_close(&io->files);
 failed_slab:
     slab_close(&io->conns);
 failed:
@@ -115,7 +121,7 @@ static bool is_home(const struct io *io)
     for (unsigned i = 0; i < io->listeners_count; i++)
         if (!io->listeners[i].gone)
             return false;
-    return io->conns.live == 0 && io->doorbell.in_flight == 0;
+    return io->conns.live == 0 && io->files.live == 0 && io->doorbell.in_flight == 0;
 }
 
 /* One turn in which nothing is yielded. */
@@ -150,6 +156,7 @@ void io_close(struct io *io)
             conn_enter(io, conn, PHASE_ENDING, WS_CLOSE_MS);
         else if (!conn->let_go)
             conn_abort(io, conn);
+    file_close_all(io);
     uint64_t give_up_ms = io->now_ms + CLOSE_WAIT_MS;
     do {
         turn_silently(io);
@@ -159,6 +166,7 @@ void io_close(struct io *io)
     assert(io->conns.live == 0 && io->pool.lent_bytes == 0);
     ring_close(io->ring);
     slab_close(&io->conns);
+    slab_close(&io->files);
     pool_close(&io->pool);
     free(io);
 }
@@ -324,6 +332,8 @@ static bool settle(struct io *io, const struct ring_answer *answer, struct io_do
     *done = (struct io_done){.op = answer->op, .result = answer->result, .flags = answer->flags};
     if (answer->op == OP_NONE) /* a stranger's socket is closed */
         return false;
+    if (answer->op >= OP_FILE_OPEN)
+        return file_settle(io, answer, done);
     if (answer->ref == DOORBELL_REF) {
         ring_landed(&io->doorbell, answer);
         return answer->op == OP_WAKE;
@@ -414,5 +424,6 @@ size_t io_footprint_bytes(const struct io_config *config)
 {
     struct io_config whole = with_defaults(*config);
     struct ring_config ring = plan_ring(&whole);
-    return sizeof(struct io) + whole.conns_max * sizeof(struct conn) + ring_footprint_bytes(&ring);
+    return sizeof(struct io) + whole.conns_max * sizeof(struct conn) +
+           file_footprint_bytes(whole.files_max) + ring_footprint_bytes(&ring);
 }

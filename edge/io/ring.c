@@ -5,8 +5,11 @@
 #include "edge/io/ring_kernel.h"
 #include "edge/limits.h"
 
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 _Static_assert(OP_COUNT <= 32, "the ledger is one bit per op in 32 bits");
 
@@ -137,6 +140,50 @@ void ring_watch(struct ring *ring, struct ring_socket *socket)
     struct io_uring_sqe *sqe = prepare(ring);
     io_uring_prep_poll_multishot(sqe, socket->fd, POLLIN);
     depart(sqe, socket, OP_WAKE);
+}
+
+static void depart_file(struct io_uring_sqe *sqe, struct ring_socket *socket, enum op op)
+{
+    assert(socket->in_flight == 0);
+    socket->in_flight = 1u << op;
+    sqe->user_data = tag(op, socket->ref);
+}
+
+void ring_file_open(struct ring *ring, struct ring_socket *socket, int directory, const char *name)
+{
+    assert(socket->fd < 0);
+    struct io_uring_sqe *sqe = prepare(ring);
+    io_uring_prep_openat(sqe, directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                         S_IRUSR | S_IWUSR);
+    depart_file(sqe, socket, OP_FILE_OPEN);
+}
+
+void ring_file_rename(struct ring *ring, struct ring_socket *socket, int directory,
+                      const char *from, const char *to)
+{
+    struct io_uring_sqe *sqe = prepare(ring);
+    io_uring_prep_renameat(sqe, directory, from, directory, to, RENAME_NOREPLACE);
+    depart_file(sqe, socket, OP_FILE_RENAME);
+}
+
+void ring_file_write(struct ring *ring, struct ring_socket *socket, struct span bytes,
+                     uint64_t offset)
+{
+    assert(socket->fd >= 0 && bytes.bytes > 0 && bytes.bytes <= INT32_MAX);
+    assert(addressable(bytes.data, bytes.bytes));
+    struct io_uring_sqe *sqe = prepare(ring);
+    io_uring_prep_write(sqe, socket->fd, bytes.data, (unsigned)bytes.bytes, offset);
+    depart_file(sqe, socket, OP_FILE_WRITE);
+}
+
+void ring_file_close(struct ring *ring, struct ring_socket *socket)
+{
+    struct io_uring_sqe *sqe = prepare(ring);
+    if (socket->fd >= 0)
+        io_uring_prep_close(sqe, socket->fd);
+    else
+        io_uring_prep_nop(sqe);
+    depart_file(sqe, socket, OP_FILE_CLOSE);
 }
 
 /* The queue was sized for every possible answer; one that was dropped would be waited for in vain,

@@ -24,9 +24,13 @@ enum op {
     OP_RECEIVE, /* multishot, into the ring's buffers */
     OP_SEND,
     OP_CLOSE,
-    OP_CANCEL, /* everything of a socket */
-    OP_WAKE,   /* multishot: an eventfd was rung */
-    OP_SHAKE,  /* none of the ring's: io_next tells with it whose handshake's turn has come */
+    OP_CANCEL,    /* everything of a socket */
+    OP_WAKE,      /* multishot: an eventfd was rung */
+    OP_SHAKE,     /* none of the ring's: io_next tells with it whose handshake's turn has come */
+    OP_FILE_OPEN, /* of a file, one at a time; see file.h */
+    OP_FILE_RENAME,
+    OP_FILE_WRITE,
+    OP_FILE_CLOSE,
     OP_COUNT
 };
 
@@ -74,6 +78,19 @@ void ring_shut(struct ring *ring, struct ring_socket *socket);
 void ring_drop(struct ring *ring, int fd);
 /* Watches an eventfd. */
 void ring_watch(struct ring *ring, struct ring_socket *socket);
+
+/* Files; their socket's descriptor is -1 until it is opened. Names must live until the answer.
+ * Makes a new file, 0600; the answer is its descriptor, which is the caller's to put into the
+ * socket. */
+void ring_file_open(struct ring *ring, struct ring_socket *socket, int directory, const char *name);
+/* Never over a file that is there. */
+void ring_file_rename(struct ring *ring, struct ring_socket *socket, int directory,
+                      const char *from, const char *to);
+void ring_file_write(struct ring *ring, struct ring_socket *socket, struct span bytes,
+                     uint64_t offset);
+/* The ledger must be empty. Without a descriptor there is nothing to close, which is answered too.
+ */
+void ring_file_close(struct ring *ring, struct ring_socket *socket);
 
 /* ---- waiting and taking ---- */
 

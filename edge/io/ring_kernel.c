@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -233,6 +234,11 @@ bool ring_kernel_peer(int fd, struct sockaddr_storage *address)
 {
     socklen_t bytes = sizeof *address;
     return getpeername(fd, (struct sockaddr *)address, &bytes) == 0;
+}
+
+int ring_kernel_lock(int fd)
+{
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : -errno;
 }
 
 void ring_kernel_close_fd(int fd)

@@ -48,6 +48,9 @@ void ring_kernel_finish(int fd);
 /* The peer's address; false when it is gone. */
 bool ring_kernel_peer(int fd, struct sockaddr_storage *address);
 
+/* Takes flock(LOCK_EX) on a file that nobody else has locked; never waits. 0 or -errno. */
+int ring_kernel_lock(int fd);
+
 /* Closes a socket that the ring never saw. Any thread. */
 void ring_kernel_close_fd(int fd);
 

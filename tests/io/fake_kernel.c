@@ -14,6 +14,9 @@
 #define SOCKETS_MAX 16
 #define FD_BASE     100
 #define SENT_MAX    2048
+#define FAKE_FILES  8
+#define FILE_BASE   200
+#define FILE_ROOM   65536
 
 struct fake_op {
     bool active;
@@ -26,11 +29,21 @@ struct fake_socket {
     size_t sent_bytes;
 };
 
+/* A file, from the open that asks for it; it stays behind when it is closed. */
+struct fake_file {
+    bool used, open;
+    char name[80];
+    uint8_t data[FILE_ROOM];
+    size_t bytes;
+    struct fake_op op;
+};
+
 static struct {
     struct span script;
     uint64_t now_ns;
     struct fake_op ops[OPS_MAX];
     struct fake_socket sockets[SOCKETS_MAX];
+    struct fake_file files[FAKE_FILES];
 } world;
 
 /* ---- the string ---- */
@@ -68,6 +81,8 @@ unsigned fake_kernel_open_count(void)
     unsigned count = 0;
     for (size_t i = 0; i < SOCKETS_MAX; i++)
         count += world.sockets[i].open;
+    for (size_t i = 0; i < FAKE_FILES; i++)
+        count += world.files[i].open;
     return count;
 }
 
@@ -81,6 +96,102 @@ uint64_t clock_monotonic_ns(void)
 int64_t clock_wall_ms(void)
 {
     return (int64_t)(world.now_ns / 1000000);
+}
+
+/* ---- files ---- */
+
+struct span fake_kernel_file(const char *name)
+{
+    for (size_t i = 0; i < FAKE_FILES; i++)
+        if (world.files[i].used && strcmp(world.files[i].name, name) == 0)
+            return span_from(world.files[i].data, world.files[i].bytes);
+    return (struct span){NULL, 0};
+}
+
+static bool is_file_op(const struct io_uring_sqe *sqe)
+{
+    return sqe->opcode == IORING_OP_OPENAT || sqe->opcode == IORING_OP_RENAMEAT ||
+           sqe->opcode == IORING_OP_WRITE || sqe->opcode == IORING_OP_NOP ||
+           (sqe->opcode == IORING_OP_CLOSE && sqe->fd >= FILE_BASE);
+}
+
+static struct fake_file *new_file(void)
+{
+    for (size_t i = 0; i < FAKE_FILES; i++)
+        if (!world.files[i].used) {
+            world.files[i] = (struct fake_file){.used = true};
+            return &world.files[i];
+        }
+    never("more files than a history makes");
+}
+
+/* Whom an op is about: an open makes one, a rename names it, all else has its descriptor. */
+static struct fake_file *file_of(const struct io_uring_sqe *sqe)
+{
+    if (sqe->opcode == IORING_OP_OPENAT || sqe->opcode == IORING_OP_NOP)
+        return new_file();
+    if (sqe->opcode != IORING_OP_RENAMEAT) {
+        assert(sqe->fd >= FILE_BASE && sqe->fd < FILE_BASE + FAKE_FILES);
+        return &world.files[sqe->fd - FILE_BASE];
+    }
+    for (size_t i = 0; i < FAKE_FILES; i++)
+        if (world.files[i].open &&
+            strcmp(world.files[i].name, (const char *)(uintptr_t)sqe->addr) == 0)
+            return &world.files[i];
+    never("a file is renamed that is not there");
+}
+
+static void start_file_op(const struct io_uring_sqe *sqe)
+{
+    struct fake_file *file = file_of(sqe);
+    assert(!file->op.active);
+    assert(file->open || sqe->opcode == IORING_OP_OPENAT || sqe->opcode == IORING_OP_NOP);
+    file->op = (struct fake_op){.active = true, .sqe = *sqe};
+}
+
+/* The disk is well for as long as the string says 0. */
+static int misfortune(void)
+{
+    static const int problems[] = {-ENOSPC, -EIO, -EACCES, -EDQUOT, -EINTR, -EAGAIN};
+    unsigned die = fake_kernel_dice(64);
+    return die < 58 ? 0 : problems[die - 58];
+}
+
+static int take_write(struct fake_file *file)
+{
+    const struct io_uring_sqe *sqe = &file->op.sqe;
+    const uint8_t *data = (const uint8_t *)(uintptr_t)sqe->addr;
+    size_t bytes = fake_kernel_dice(2) ? 1 + fake_kernel_dice(256) % sqe->len : sqe->len;
+    assert(sqe->off == file->bytes && sqe->len > 0); /* at its end, without a hole */
+    assert(file->bytes + bytes <= FILE_ROOM);
+    memcpy(file->data + file->bytes, data, bytes); /* and the sanitizer looks at it */
+    file->bytes += bytes;
+    return (int)bytes;
+}
+
+static int do_file_op(struct fake_file *file)
+{
+    const struct io_uring_sqe *sqe = &file->op.sqe;
+    int problem = misfortune();
+    switch (sqe->opcode) {
+    case IORING_OP_OPENAT:
+        snprintf(file->name, sizeof file->name, "%s", (const char *)(uintptr_t)sqe->addr);
+        file->open = problem == 0;
+        file->used = file->open;
+        return problem ? problem : FILE_BASE + (int)(file - world.files);
+    case IORING_OP_RENAMEAT:
+        if (problem == 0)
+            snprintf(file->name, sizeof file->name, "%s", (const char *)(uintptr_t)sqe->addr2);
+        return problem;
+    case IORING_OP_WRITE:
+        return problem ? problem : take_write(file);
+    case IORING_OP_CLOSE:
+        file->open = false;
+        return 0;
+    default: /* the no-op of one that was never opened */
+        file->used = false;
+        return 0;
+    }
 }
 
 /* ---- sockets and ops ---- */
@@ -169,10 +280,25 @@ static void close_socket(struct ring *ring, const struct io_uring_sqe *sqe)
     fake_ring_answer(ring, sqe->user_data, 0, 0);
 }
 
+/* Some of the files' ops are answered; none when there are none, so that no die is rolled. */
+static void answer_files(struct ring *ring, bool all)
+{
+    for (size_t i = 0; i < FAKE_FILES; i++) {
+        struct fake_file *file = &world.files[i];
+        if (!file->op.active || (!all && fake_kernel_dice(4) == 0))
+            continue;
+        file->op.active = false;
+        int result = do_file_op(file);
+        fake_ring_answer(ring, file->op.sqe.user_data, result, 0);
+    }
+}
+
 static void take_submissions(struct ring *ring)
 {
     for (const struct io_uring_sqe *sqe; (sqe = fake_ring_take(ring));) {
-        if (sqe->opcode == IORING_OP_CLOSE)
+        if (is_file_op(sqe))
+            start_file_op(sqe);
+        else if (sqe->opcode == IORING_OP_CLOSE)
             close_socket(ring, sqe);
         else if (sqe->opcode == IORING_OP_ASYNC_CANCEL)
             cancel(ring, sqe);
@@ -274,6 +400,7 @@ static void happen(struct ring *ring)
 /* The string is used up: whatever waits is let go. */
 static void wind_down(struct ring *ring)
 {
+    answer_files(ring, true);
     for (size_t i = 0; i < OPS_MAX; i++) {
         struct fake_op *op = &world.ops[i];
         if (!op->active)
@@ -321,6 +448,7 @@ void ring_kernel_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us)
     }
     for (unsigned left = 1 + fake_kernel_dice(4); left; left--)
         happen(ring);
+    answer_files(ring, false);
     if (ring_ready(ring) == 0) /* nothing came: the wait ran out */
         world.now_ns += wait_ns;
 }
@@ -350,6 +478,12 @@ bool ring_kernel_peer(int fd, struct sockaddr_storage *address)
     socket_of(fd);
     *(struct sockaddr_in *)address = (struct sockaddr_in){.sin_family = AF_INET};
     return true;
+}
+
+int ring_kernel_lock(int fd)
+{
+    assert(world.files[fd - FILE_BASE].open);
+    return fake_kernel_dice(16) == 15 ? -EWOULDBLOCK : 0;
 }
 
 void ring_kernel_close_fd(int fd)

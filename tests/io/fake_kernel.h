@@ -23,4 +23,7 @@ unsigned fake_kernel_dice(unsigned sides);
 /* Descriptors that are open now: none, when all is closed. */
 unsigned fake_kernel_open_count(void);
 
+/* What is in the file of this name; nothing when there is none. */
+struct span fake_kernel_file(const char *name);
+
 #endif
