@@ -153,15 +153,15 @@ def show_webhooks(results):
         print_table(WEBHOOK_HEAD, [webhook_row(result) for result in chosen])
 
 
-def capacities(results):
+def capacities(results, kind="sweep"):
     """label -> (calls it stood, whether more might have been possible)"""
     found = {}
     for result in results:
-        if result["kind"] != "sweep":
+        if result["kind"] != kind:
             continue
         stood, _ = found.get(result["label"], (0, False))
         if stands(result, 100_000):
-            found[result["label"]] = (result["calls"], True)
+            found[result["label"]] = (max(stood, result["calls"]), True)
         else:
             found[result["label"]] = (stood, "generator" in result and result["generator"]["bottleneck"])
     return found
@@ -186,6 +186,9 @@ def show(data):
     show_webhooks(results)
     show_costs(results, "sweep", "Sweep: until p99 passes 100 ms, audio is lost, or the generator is the limit")
     for label, (calls, more) in capacities(results).items():
+        print(f"  {label} stood {'at least ' if more else ''}{calls} calls")
+    show_costs(results, "capacity", "Capacity: a third of a core, until p99 passes 100 ms or audio is lost; twice")
+    for label, (calls, more) in capacities(results, "capacity").items():
         print(f"  {label} stood {'at least ' if more else ''}{calls} calls")
     if facts["load_average_before"] > 0.5:
         print("\nThe machine was not quiet when this began: ratios may hold, tails do not.")

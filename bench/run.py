@@ -8,7 +8,7 @@ call set-up and the sweep control is a stand-in, so that the edge is what is mea
 same format and number of calls; absolute figures mean little on another machine.
 
   ./dev bench                  all relays at 100, 300 and 500 calls in both formats, TLS, half load, memory, call set-up,
-                               webhooks
+                               webhooks, and how many calls a third of a core stands
   ./dev bench --sweep          also raises the calls step by step until a relay's p99 passes 100 ms or audio is lost
   ./dev bench --keep           also writes charts to bench/charts/ and the table into README.md: for a quiet machine
   ./dev bench --only edge-pcmu-tls --calls 300 --seconds 20        one case, and its floor beside it
@@ -30,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import charts
 import report
+import share
 import webhooks
 from system import BIN, GO_RELAY, OTHER_CPU, RIVALS, ROOT, System
 
@@ -39,6 +40,7 @@ PLAIN = [("floor", False), ("edge", False), ("node", False), ("go", False)]
 SEALED = [("edge", True), ("node", True)]
 SWEEP = PLAIN + [("edge", True)]
 SWEEP_STEP, SWEEP_CALLS_MAX, SWEEP_P99_US = 200, 2600, 100_000
+CAPACITY_PERCENT, CAPACITY_GROWTH, CAPACITY_ROUNDS = 33, 1.08, 2
 HOPELESS_P99_US = 1_000_000  # more calls would only take longer to be lost
 CONNECT_RATE = 150
 WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS = 1000, (1, 2, 4, 8, 16)
@@ -128,10 +130,31 @@ class Bench:
                     if not self.stood(relay, audio_format, tls, calls):
                         break
 
-    def stood(self, relay, audio_format, tls, calls):
+    def capacity(self):
+        """What a third of a core stands, floor and edge in turn: the one moves each frame by itself, the other may join
+        frames when it is pressed."""
+        self.system.share, why = share.open_share(CAPACITY_PERCENT)
+        if not self.system.share:
+            print(f"  capacity: not measured, a part of a core cannot be had ({why})", file=sys.stderr)
+            return
+        try:
+            known = [result["relay"]["calls_per_core"] for result in self.results
+                     if result["kind"] == "cost" and result["label"] == "floor-pcmu" and report.carried(result)]
+            first = 0.6 * (max(known) if known else 800) * CAPACITY_PERCENT / 100
+            for _ in range(CAPACITY_ROUNDS):
+                for relay in ("floor", "edge"):
+                    calls = first
+                    while self.stood(relay, "pcmu", False, int(calls), "capacity"):
+                        calls *= CAPACITY_GROWTH
+        finally:
+            self.system.stop_all()
+            self.system.share.close()
+            self.system.share = None
+
+    def stood(self, relay, audio_format, tls, calls, kind="sweep"):
         """A second try, so that one stumble of the machine does not end a series; what failed is not kept then."""
         for tries in range(2):
-            result = self.run(relay, audio_format, tls, calls, "sweep", stand_in=relay == "edge")
+            result = self.run(relay, audio_format, tls, calls, kind, stand_in=relay == "edge")
             if report.stands(result, SWEEP_P99_US):
                 return True
             if tries == 0:
@@ -153,7 +176,7 @@ def read_arguments():
     parser.add_argument("--seconds", type=int, default=8, help="measured per case (8)")
     parser.add_argument("--only", help="one case: " + ", ".join(name_of(relay, audio_format, tls) for audio_format in FORMATS
                                                                for relay, tls in PLAIN + SEALED) +
-                        ", set-up, memory, webhooks")
+                        ", set-up, memory, webhooks, capacity")
     parser.add_argument("--rate", type=int, default=300, help="calls begun in a second, for set-up (300)")
     parser.add_argument("--sweep", action="store_true", help=f"steps of {SWEEP_STEP} calls for every relay; up to an hour")
     parser.add_argument("--keep", action="store_true", help="charts to bench/charts/, table into README.md")
@@ -168,6 +191,9 @@ def run_all(bench, arguments):
                 bench.memory(calls)
             else:
                 bench.set_up(arguments.rate, calls, arguments.seconds)
+        return
+    if arguments.only == "capacity":
+        bench.capacity()
         return
     if arguments.only == "webhooks":
         bench.webhooks(WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS, 6)
@@ -193,6 +219,7 @@ def run_all(bench, arguments):
     bench.memory(2000)
     bench.set_up(300, 200, 15)
     bench.webhooks(WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS, 6)
+    bench.capacity()
     if arguments.sweep:
         bench.sweep(SWEEP_STEP, SWEEP_CALLS_MAX)
 

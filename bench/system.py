@@ -35,6 +35,7 @@ class System:
         self.control_cpus = str(OTHER_CPU)  # and PostgreSQL's
         self.control_flags, self.edge_flags = [], []
         self.fsync = "off"
+        self.share = None  # of its core for the relay under test: share.py
         self.environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self.ports = {name: free_port() for name in ("listen", "listen_tls", "metrics", "ai", "relay")}
         self.cert, self.key = self.make_certificate()
@@ -50,6 +51,8 @@ class System:
         log = open(self.directory / f"{name}.log", "ab")
         process = subprocess.Popen(["taskset", "-c", cpus, *map(str, command)], stdout=log, stderr=log,
                                    stdin=subprocess.DEVNULL, env=self.environment | (env or {}), start_new_session=True)
+        if self.share and name != "control":
+            self.share.take(process.pid)
         self.processes.append(process)
         return process
 

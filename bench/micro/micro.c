@@ -83,6 +83,7 @@ int main(int argc, char **argv)
     micro_frame();
     micro_relay();
     micro_seal();
+    micro_ring();
     if (json) {
         fprintf(json, "\n]\n");
         fclose(json);

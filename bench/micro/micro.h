@@ -24,5 +24,6 @@ void micro_resample(void);
 void micro_frame(void);
 void micro_relay(void);
 void micro_seal(void);
+void micro_ring(void);
 
 #endif
