@@ -9,6 +9,7 @@
 
 #define TURNS_MAX   20000
 #define HELD_MAX    16
+#define TRANSIT_MAX 4
 #define LETTER_CONN 1
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
@@ -19,6 +20,8 @@ struct owner {
     struct mail *inbox;
     uint64_t held[HELD_MAX]; /* requests without an answer, by reference */
     unsigned held_count;
+    struct letter transit[TRANSIT_MAX]; /* conns between two cores, out of the inbox already */
+    unsigned transit_count;
     uint64_t requests, ends;
 };
 
@@ -117,11 +120,19 @@ static void dial(struct owner *owner, bool tls)
     conn_dial(owner->io, &dial);
 }
 
+/* Letters are read late, in any order, or never. */
 static void read_inbox(struct owner *owner)
 {
-    struct letter letter;
-    while (mail_receive(owner->inbox, &letter)) {
-        if (fake_kernel_dice(8) == 7)
+    while (owner->transit_count < TRANSIT_MAX &&
+           mail_receive(owner->inbox, &owner->transit[owner->transit_count]))
+        owner->transit_count++;
+    while (owner->transit_count) {
+        unsigned whim = fake_kernel_dice(32), at = whim % owner->transit_count;
+        if (whim >= 24 && !fake_kernel_over())
+            return; /* later */
+        struct letter letter = owner->transit[at];
+        owner->transit[at] = owner->transit[--owner->transit_count];
+        if (whim >= 20)
             conn_parcel_free(letter.content);
         else
             pull(owner, conn_adopt(owner->io, letter.content));
@@ -175,6 +186,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                                .receive_buffers = 4,
                                .metrics = &owner.metrics,
                                .send_queue_bytes_max = 2000,
+                               .shakes_max = 1,
+                               .strangers_max = 3,
                                .tls_server = (struct tls_server *)&owner, /* never looked at */
                                .tls_client = (struct tls_client *)&owner,
                                .doorbell = -1};
@@ -186,6 +199,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         turn(&owner);
     io_close(owner.io);
     struct letter letter;
+    while (owner.transit_count)
+        conn_parcel_free(owner.transit[--owner.transit_count].content);
     while (mail_receive(owner.inbox, &letter))
         conn_parcel_free(letter.content);
     mail_close(owner.inbox);
