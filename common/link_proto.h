@@ -48,8 +48,8 @@
  * REQUEST "listen" (somebody asks for /listen/TICKET, to hear a live call):
  *    {"kind":"listen","ticket":".."}
  *    RESPONSE {"status":200,"call":uuid,"organization":uuid} (the ticket is used up with it) or
- *    {"status":403,"error":"why"}. The ticket looks like a stream's (common/ticket.h; home core 0 says
- *    nothing) and is signed with another key, so neither passes for the other.
+ *    {"status":403,"error":"why"}. The ticket looks like a stream's (common/ticket.h), its home core is
+ *    that of "started", and it is signed with another key, so neither passes for the other.
  * REQUEST "metrics": RESPONSE {"status":200}, raw = Prometheus text.
  *
  * ORDER "prepare": {"kind":"prepare","plan":{
@@ -81,7 +81,8 @@
  *
  * EVENT kinds (all with call, organization, seq, at_ms):
  *    "started"   {"call_sid","stream_sid","account_sid","media_format":{..},"parameters":{..},
- *                 "ticket"}                        control uses it up and does not keep it
+ *                 "ticket",                        control uses it up and does not keep it
+ *                 "core"}                          where it lives, for tickets to listen to it
  *    "ai_ready"  {"session_id","dial_ms"}          AI session configured
  *    "message"   {"role":"user"|"assistant","item_id","text","interrupted":bool,
  *                 "audio_ms","heard_ms"}           one finished utterance of either side

@@ -8,9 +8,9 @@
 #include <jansson.h>
 
 bool listen_ticket_mint(const struct ticket_keys *keys, const char *organization, const char *call,
-                        char text[TICKET_TEXT_BYTES + 1])
+                        uint16_t core, char text[TICKET_TEXT_BYTES + 1])
 {
-    struct ticket ticket = {.expires_at_ms = clock_wall_ms() + TICKET_LIFE_MS};
+    struct ticket ticket = {.home_core = core, .expires_at_ms = clock_wall_ms() + TICKET_LIFE_MS};
     return uuid_read(call, ticket.conversation) && uuid_read(organization, ticket.organization) &&
            ticket_mint(keys, &ticket, text);
 }

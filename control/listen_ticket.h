@@ -12,10 +12,10 @@
 #define LISTEN_KEY_LABEL "ringbridge listen ticket 1" /* for seal_derive */
 #define LISTEN_PATH      "/listen/"
 
-/* Mints one for a call; organization and call as PostgreSQL prints them. False without randomness.
- */
+/* Mints one for a call; organization and call as PostgreSQL prints them, core the one that it lives
+ * on at its edge. False without randomness. */
 bool listen_ticket_mint(const struct ticket_keys *keys, const char *organization, const char *call,
-                        char text[TICKET_TEXT_BYTES + 1]);
+                        uint16_t core, char text[TICKET_TEXT_BYTES + 1]);
 
 /* The RESPONSE's JSON: {"status":200,"call":..,"organization":..} or {"status":403|503,"error":..};
  * malloc'ed, NULL only without memory. */

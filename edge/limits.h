@@ -51,6 +51,7 @@
 #define CALL_JOIN_PRESSED_MS 60    /* of it in one append, when the core works too hard */
 #define CALL_JOIN_LATE_MS    40    /* it waits so long beyond its length when the carrier stops */
 #define CORE_PRESSURE_HARD   85    /* of 100: frames are joined from here on .. */
+#define CORE_PRESSURE_SHED   75    /* before that, listeners get no audio .. */
 #define CORE_PRESSURE_EASED  50    /* .. until it is below this */
 #define CALL_AHEAD_BYTES_MAX                                                                       \
     240000 /* agent audio before the stream starts: 30 s; the response is stopped there */
@@ -66,6 +67,8 @@
 #define SESSION_QUICK_MS         20000  /* a session lost sooner than this after it was ready .. */
 #define SESSION_QUICK_LOSSES_MAX 3      /* .. and so many in a row: it will not get better */
 #define SESSION_ANSWER_MS        5000   /* after which an answer that did not begin is asked for */
+#define SESSION_QUIET_MS         4000   /* of the AI, after which it is asked for a sign of life .. */
+#define SESSION_SIGN_MS          4000   /* .. which it has so long to give */
 #define SESSION_AHEAD_MS         120000 /* before its provider's cap a session looks for a pause */
 #define SESSION_PAUSE_MS         200    /* between two looks */
 #define SESSION_SUCCESSOR_MS     5000   /* before another successor, when one failed; doubles */
@@ -74,6 +77,16 @@
 #define CALL_MARKS_MAX           128    /* marks on their way */
 #define CALL_MARK_EVERY_MS       200    /* audio between two marks */
 #define CALL_TICKET_BYTES_MAX    128
+
+/* Listeners: supervisors who hear a call */
+#define LISTENERS_PER_CALL_MAX   4
+#define LISTENERS_PER_CORE_MAX   64
+#define LISTEN_CHUNK_MS          100   /* of a track, in one message */
+#define LISTEN_QUEUE_BYTES_MAX   32768 /* of audio that one has not taken: 2 s of both tracks */
+#define LISTEN_EVENTS_BYTES_MAX  98304 /* of events beyond it; then the listener is closed */
+#define LISTEN_MESSAGE_BYTES_MAX 1024  /* of what it may say, to be told not to */
+#define LISTEN_QUIET_MS          15000 /* then it is asked for a sign of life .. */
+#define LISTEN_SIGN_MS           10000 /* .. and given up */
 
 /* Send queues, per socket: the policy when full stands with the caller of conn_frame_begin */
 #define SEND_QUEUE_BYTES_MAX 1048576

@@ -77,13 +77,15 @@ $$;
 COMMENT ON FUNCTION order_call IS 'Orders something about a live call, and notes it in the ledger.';
 
 -- Notes that somebody is given a ticket to listen to a live call. base: where the call's edge is
--- reached, NULL when as all. why: over or not_live, and nothing noted.
+-- reached, NULL when as all; core: of that edge, as its last stream said. why: over or not_live, and
+-- nothing noted.
 CREATE FUNCTION note_listener(conversation uuid, by_whom text, OUT organization uuid, OUT base text,
-                              OUT why text)
+                              OUT core integer, OUT why text)
 LANGUAGE plpgsql AS $$
 DECLARE
     call record;
 BEGIN
+    core := 0;
     SELECT c.organization_id, c.call_status, c.metadata ->> 'edge_run' AS edge_run,
            c.ended_reason IS NOT NULL AS stream_over
     INTO call FROM conversations AS c WHERE c.id = conversation;
@@ -94,6 +96,11 @@ BEGIN
     ELSE
         organization := call.organization_id;
         SELECT websocket_url INTO base FROM edges WHERE run = call.edge_run::uuid;
+        SELECT least(json_number(e.body -> 'core'), 65535)::integer INTO core
+        FROM call_events AS e
+        WHERE e.conversation_id = conversation AND e.source = 'edge' AND e.kind = 'started'
+        ORDER BY e.at DESC LIMIT 1;
+        core := coalesce(core, 0);
         INSERT INTO call_events (organization_id, conversation_id, source, kind, idempotency_key, at,
                                  body)
         VALUES (call.organization_id, conversation, 'operator', 'listen', gen_random_uuid()::text,

@@ -3,6 +3,8 @@
 #include "control/listen_ticket.h"
 #include "control/store/orders.h"
 
+#include <stdlib.h>
+
 static bool make_keys(const struct options *options, struct ticket_keys *keys)
 {
     *keys = (struct ticket_keys){.has_previous = false};
@@ -16,7 +18,8 @@ static int print_url(const struct options *options, const struct ticket_keys *ke
     const char *base = db_cell(rows, 0, 1) ? db_cell(rows, 0, 1) : options->websocket_url;
     if (!base)
         return command_misuse("where are the edges? set PUBLIC_URL or TWILIO_WEBSOCKET_URL");
-    if (!listen_ticket_mint(keys, db_cell(rows, 0, 0), call, ticket))
+    uint16_t core = (uint16_t)strtoul(db_cell(rows, 0, 2), NULL, 10); /* note_listener bounds it */
+    if (!listen_ticket_mint(keys, db_cell(rows, 0, 0), call, core, ticket))
         return command_fail("there is no randomness to be had");
     printf("%s" LISTEN_PATH "%s\n", base, ticket);
     return COMMAND_DONE;

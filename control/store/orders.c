@@ -15,9 +15,9 @@ enum db_result orders_note_listener(struct db *db, const char *call, const char 
                                     enum orders_given *given, struct db_rows **rows)
 {
     static const struct db_statement query = {
-        "SELECT organization, base, why FROM note_listener($1::uuid, $2)", 2};
+        "SELECT organization, base, core, why FROM note_listener($1::uuid, $2)", 2};
     enum db_result result = db_run(db, &query, db_values(db_text(call), db_text(by)), rows);
-    *given = result == DB_OK ? read_given(db_cell(*rows, 0, 2)) : ORDERS_NOT_LIVE;
+    *given = result == DB_OK ? read_given(db_cell(*rows, 0, 3)) : ORDERS_NOT_LIVE;
     return result;
 }
 

@@ -15,7 +15,8 @@ enum db_result orders_give(struct db *db, const char *call, const char *body_jso
                            unsigned patience_ms, enum orders_given *given,
                            char id[UUID_TEXT_BYTES + 1]);
 
-/* Notes that somebody is let listen. Rows: organization, base of the edge's URL or NULL. */
+/* Notes that somebody is let listen. Rows: organization, base of the edge's URL or
+ * NULL, the edge's core. */
 enum db_result orders_note_listener(struct db *db, const char *call, const char *by,
                                     enum orders_given *given, struct db_rows **rows);
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #define STREAM_PATH  "/twilio-media-stream/"
+#define LISTEN_PATH  "/listen/"
 #define AFTER_STREAM "/api/twilio/after-stream"
 
 /* ---- tickets of prepared calls ---- */
@@ -99,11 +100,13 @@ static void admit_stream(struct calls *calls, struct call *call, struct conn *co
     call_attach(calls, call, conn);
 }
 
+enum asked { ASKED_WEBHOOK, ASKED_STREAM, ASKED_LISTEN };
+
 /* Who waits for an answer of control. The letter that brings it carries this back. */
 struct waiting {
     uint64_t conn;
     uint64_t asked_ns;
-    bool stream;           /* an upgrade waits for its plan */
+    enum asked asked; /* an upgrade waits for its plan, or for its call, or a webhook for words */
     const char *soft_path; /* a voice webhook: its path, to come back to; else NULL */
 };
 
@@ -136,16 +139,16 @@ static void ask_control(struct calls *calls, struct conn *conn, struct span tick
     json_t *request = json_pack(
         "{s:s, s:s%, s:s%}", "kind", "admit", "ticket", (const char *)ticket.data, ticket.bytes,
         "signature", signature.bytes ? (const char *)signature.data : "", signature.bytes);
-    struct waiting waiting = {.conn = conn_ref(conn), .stream = true};
+    struct waiting waiting = {.conn = conn_ref(conn), .asked = ASKED_STREAM};
     if (!request)
         conn_refuse(calls->io, conn, FAULT_signature_invalid); /* not UTF-8 */
     else if (!ask(calls, waiting, request, span_of("")))
         conn_refuse(calls->io, conn, FAULT_no_control);
 }
 
-static struct span ticket_text(const struct http_head *head)
+static struct span ticket_text(const struct http_head *head, const char *path)
 {
-    size_t skip = strlen(STREAM_PATH);
+    size_t skip = strlen(path);
     struct span text = span_from(head->path.data + skip, head->path.bytes - skip);
     if (text.bytes && text.data[text.bytes - 1] == '/')
         text.bytes--;
@@ -155,7 +158,7 @@ static struct span ticket_text(const struct http_head *head)
 static void stream_request(struct calls *calls, struct conn *conn, const struct http_head *head)
 {
     const struct calls_config *config = &calls->config;
-    struct span text = ticket_text(head);
+    struct span text = ticket_text(head, STREAM_PATH);
     struct span signature = http_field(head, "x-twilio-signature");
     struct ticket ticket;
     if (!head->upgrade)
@@ -188,6 +191,35 @@ static void admitted(struct calls *calls, struct conn *conn, struct link_answer 
     }
     conn_upgrade(calls->io, conn, WS_CARRIER_MESSAGE_BYTES_MAX);
     call_attach(calls, call, conn);
+}
+
+/* ---- a listener at the door ---- */
+
+static void ask_listen(struct calls *calls, struct conn *conn, struct span ticket)
+{
+    json_t *request = json_pack("{s:s, s:s%}", "kind", "listen", "ticket",
+                                (const char *)ticket.data, ticket.bytes);
+    struct waiting waiting = {.conn = conn_ref(conn), .asked = ASKED_LISTEN};
+    if (!ask(calls, waiting, request, span_of("")))
+        conn_refuse(calls->io, conn, FAULT_no_control);
+}
+
+/* As a stream's, but control alone knows whether the ticket is good: the edge was told nothing. */
+static void listen_request(struct calls *calls, struct conn *conn, const struct http_head *head)
+{
+    const struct calls_config *config = &calls->config;
+    struct span text = ticket_text(head, LISTEN_PATH);
+    struct ticket ticket;
+    if (!head->upgrade)
+        conn_refuse(calls->io, conn, FAULT_upgrade_malformed);
+    else if (!ticket_read(text, &ticket))
+        conn_refuse(calls->io, conn, FAULT_ticket_invalid);
+    else if (ticket.expires_at_ms < clock_wall_ms())
+        conn_refuse(calls->io, conn, FAULT_ticket_expired);
+    else if (ticket.home_core != config->core && ticket.home_core < config->cores_count)
+        conn_hand_over(calls->io, conn, config->inboxes[ticket.home_core], LETTER_CONN);
+    else
+        ask_listen(calls, conn, text);
 }
 
 /* ---- a webhook at the door ---- */
@@ -300,19 +332,32 @@ void admit_request(struct calls *calls, struct conn *conn, const struct message 
         return; /* END: the connection is gone, and with it whoever waited for an answer */
     if (span_starts(message->head->path, STREAM_PATH))
         stream_request(calls, conn, message->head);
+    else if (span_starts(message->head->path, LISTEN_PATH))
+        listen_request(calls, conn, message->head);
     else if (message->head->upgrade)
         conn_refuse(calls->io, conn, FAULT_not_found);
     else
         forward(calls, conn, message);
 }
 
+/* Control says whether a ticket is good and what else kept it from answering; why a ticket is not
+ * is its log's to know. */
+static enum fault refusal(const struct link_answer *answer)
+{
+    return answer->status == 403 ? FAULT_ticket_invalid : FAULT_no_control;
+}
+
 static void settle(struct calls *calls, struct conn *conn, const struct waiting *waiting,
                    struct link_answer *answer)
 {
-    if (waiting->stream && answer->plan)
+    if (waiting->asked == ASKED_STREAM && answer->plan)
         admitted(calls, conn, answer);
-    else if (waiting->stream)
+    else if (waiting->asked == ASKED_STREAM)
         conn_refuse(calls->io, conn, answer->status ? FAULT_ticket_invalid : FAULT_no_control);
+    else if (waiting->asked == ASKED_LISTEN && answer->call[0])
+        listen_admit(calls, conn, answer->call, answer->organization);
+    else if (waiting->asked == ASKED_LISTEN)
+        conn_refuse(calls->io, conn, refusal(answer));
     else if (answer->status == 0)
         answer_without_control(calls, conn, waiting->soft_path);
     else

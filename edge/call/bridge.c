@@ -135,9 +135,11 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
         call->speak.caller_speaks = true;
         note_caller_item(call, event.item_id);
         session_speech(call, &event);
+        listen_speech(calls, call, true);
         return interrupt_started(calls, call, &event);
     case REALTIME_SPEECH_STOPPED:
         call->speak.caller_speaks = false;
+        listen_speech(calls, call, false);
         interrupt_stopped(calls, call, &event);
         session_silence(call, &event);
         if (!down->response[0])
@@ -157,6 +159,8 @@ enum end bridge_ai(struct calls *calls, struct call *call, struct span text)
         return down_response_done(calls, call, &event);
     case REALTIME_AGENT_TEXT_DELTA:
     case REALTIME_AGENT_TEXT_DONE:
+        if (event.kind == REALTIME_AGENT_TEXT_DELTA)
+            listen_text(calls, call, event.item_id, event.text);
         heard_text(&down->heard, event.item_id, event.text, event.kind == REALTIME_AGENT_TEXT_DONE);
         record_agent_texts(calls, call, false);
         return END_NONE;

@@ -39,6 +39,7 @@ struct calls *calls_open(const struct calls_config *config)
     calls->config = *config;
     calls->io = config->io;
     calls->metrics = config->metrics;
+    listen_open(&calls->listen);
     calls->table = calloc(config->calls_max, sizeof *calls->table);
     calls->free_slots = calloc(config->calls_max, sizeof *calls->free_slots);
     calls->ended_slots = calloc(config->calls_max, sizeof *calls->ended_slots);
@@ -207,6 +208,7 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
     COUNT(calls->metrics, ends[reason]);
     if (call->tap)
         taps_end(calls, call);
+    listen_finish(calls, call);
     if (!call->superseded) {
         down_settle(calls, call);
         if (call->started_ms) /* else nobody has heard a word */
@@ -217,6 +219,7 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
     struct conn *carrier = call_carrier(calls, call);
     if (carrier)
         conn_close(calls->io, carrier, closing_fault(call));
+    listen_close(calls, call);
     call->carrier = 0;
     dial_hang_up(calls, &call->ai);
     dial_hang_up(calls, &call->next_ai);
@@ -306,6 +309,7 @@ static enum end lost_ai(const struct message *message)
         return END_ai_too_slow;
     case FAULT_peer_closed:
     case FAULT_peer_reset:
+    case FAULT_peer_silent:
     case FAULT_tls_truncated:
         return END_ai_lost;
     default:
@@ -353,6 +357,10 @@ void calls_on_message(struct calls *calls, struct conn *conn, const struct messa
         admit_request(calls, conn, message);
         return;
     }
+    if (leg == LEG_LISTENER) {
+        listen_on_message(calls, conn, message);
+        return;
+    }
     struct call *call = call_find(calls, conn_owner(conn));
     assert(call && call->state != CALL_ENDED); /* an ended call has let go of its connections */
     if (leg == LEG_CARRIER)
@@ -398,6 +406,15 @@ void calls_on_timer(struct calls *calls, const struct timer *timer)
     else if (timer->kind == TIMER_TOOLS)
         end = tools_due(calls, call);
     call_settle(calls, call, end);
+}
+
+struct call *call_live(struct calls *calls, const char *conversation)
+{
+    for (struct call *call = *bucket_of(calls, conversation); call;
+         call = call->next_by_conversation)
+        if (call->state == CALL_LIVE && strcmp(call->plan->call, conversation) == 0)
+            return call;
+    return NULL;
 }
 
 static void hang_up(struct calls *calls, const struct link_hangup *hangup)

@@ -33,7 +33,7 @@
 #include "edge/report/plan.h"
 
 /* Whose connection: the leg given to conn_own. 0 is HTTP. */
-enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2 };
+enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2, LEG_LISTENER = 3 };
 
 /* Timers of this layer, beside TIMER_CONN. */
 enum {
@@ -159,7 +159,8 @@ struct call {
     struct speech speech;
     struct turn turn;
     struct session session;
-    struct tools *tools; /* owned; NULL: no function was called */
+    struct tools *tools;         /* owned; NULL: no function was called */
+    struct listening *listening; /* supervisors who hear it; owned; NULL while nobody has */
     struct caller_item caller_items[CALLER_ITEMS];
     unsigned caller_items_next;
     struct figures figures;

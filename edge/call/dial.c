@@ -113,6 +113,7 @@ enum end dial_over(struct calls *calls, struct call *call, struct ai_leg *leg,
 enum end dial_opened(struct calls *calls, struct call *call, struct ai_leg *leg)
 {
     assert(leg->state == AI_DIALLING);
+    conn_watch(calls->io, conn_find(calls->io, leg->conn), SESSION_QUIET_MS, SESSION_SIGN_MS);
     const struct plan *plan = call->plan;
     struct realtime_session session = {
         .model = plan->ai.model,

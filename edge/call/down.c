@@ -149,6 +149,7 @@ void down_mark_echo(struct calls *calls, struct call *call, struct span name)
     }
     if (!heard_echo(&call->down.heard, number, up_clock(calls, call)))
         return;
+    listen_mark(calls, call);
     settle_turn(calls, call, call->down.heard.anchor);
     record_agent_texts(calls, call, false);
 }

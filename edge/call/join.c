@@ -20,6 +20,7 @@ void calls_pressure(struct calls *calls, unsigned level)
 {
     assert(level <= 100);
     calls->pressure = level;
+    listen_pressure(calls, level);
     if (level >= CORE_PRESSURE_HARD)
         calls->joining = true;
     else if (level < CORE_PRESSURE_EASED)

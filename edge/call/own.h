@@ -3,6 +3,7 @@
 #define RINGBRIDGE_EDGE_CALL_OWN_H
 
 #include "edge/call/call.h"
+#include "edge/call/listen.h"
 #include "edge/wire/realtime.h"
 #include "edge/wire/twilio.h"
 
@@ -27,6 +28,7 @@ struct calls {
     bool draining;
     unsigned pressure; /* 0 to 100: how hard the core works in this turn */
     bool joining;      /* it works so hard that frames share appends */
+    struct listen_places listen;
     struct call *by_ticket[TICKET_BUCKETS];
     struct call *by_conversation[CONVERSATION_BUCKETS];
     struct used_ticket used[TICKET_BUCKETS][USED_WAYS];
@@ -47,6 +49,8 @@ void call_attach(struct calls *calls, struct call *call, struct conn *conn);
 void call_end(struct calls *calls, struct call *call, enum end reason);
 struct conn *call_carrier(struct calls *calls, struct call *call);
 struct conn *call_ai(struct calls *calls, struct call *call);
+/* The live call of this conversation, or NULL. */
+struct call *call_live(struct calls *calls, const char *conversation);
 
 /* END_NONE: nothing. Else another AI session, when the AI is to blame and that may help, or the
  * end. */
@@ -240,6 +244,31 @@ void admit_answer(struct calls *calls, uint64_t id, struct link_answer *answer);
 void admit_drop(uint64_t id, struct link_answer *answer);
 void admit_index(struct calls *calls, struct call *call);
 void admit_forget(struct calls *calls, struct call *call);
+
+/* listen.c: supervisors who hear a call. */
+void listen_open(struct listen_places *places);
+/* Control let them in: the request at hand becomes a listener, or is refused. */
+void listen_admit(struct calls *calls, struct conn *conn, const char *conversation,
+                  const char *organization);
+void listen_on_message(struct calls *calls, struct conn *conn, const struct message *message);
+/* How hard the core works in this turn. */
+void listen_pressure(struct calls *calls, unsigned level);
+static inline bool listen_anyone(const struct call *call)
+{
+    return call->listening && call->listening->first;
+}
+/* 20 ms of both tracks, from the tap. */
+void listen_hear(struct calls *calls, struct call *call, const struct tap_piece *piece);
+/* An event; fields are JSON members, each with a comma before it, or nothing. */
+void listen_tell(struct calls *calls, struct call *call, const char *kind, struct span fields);
+/* What the agent is about to say, as raw JSON string content. */
+void listen_text(struct calls *calls, struct call *call, struct span item_id, struct span delta);
+void listen_speech(struct calls *calls, struct call *call, bool speaking);
+void listen_mark(struct calls *calls, struct call *call);
+/* The call ends: what was gathered, and what was missed. Before its last event. */
+void listen_finish(struct calls *calls, struct call *call);
+/* The last event is told: everybody goes. */
+void listen_close(struct calls *calls, struct call *call);
 
 /* record.c: what control is told, and the one log line. */
 void record_started(struct calls *calls, struct call *call, const struct twilio_message *start);

@@ -12,8 +12,10 @@
 #include <stdlib.h>
 
 struct note {
+    const char *kind;
     char *json;
     size_t bytes, room;
+    size_t fields_at; /* where what every event has ends, but for at_ms */
     bool failed;
 };
 
@@ -64,11 +66,11 @@ static void put_object(struct note *note, const char *name, struct span object)
 
 static struct note begin_at(struct call *call, const char *kind, int64_t at_ms)
 {
-    struct note note = {.json = NULL};
-    put_format(&note,
-               "{\"kind\":\"%s\",\"call\":\"%s\",\"organization\":\"%s\",\"seq\":%" PRIu64
-               ",\"at_ms\":%" PRId64,
-               kind, call->plan->call, call->plan->organization, ++call->event_seq, at_ms);
+    struct note note = {.kind = kind};
+    put_format(&note, "{\"kind\":\"%s\",\"call\":\"%s\",\"organization\":\"%s\",\"seq\":%" PRIu64,
+               kind, call->plan->call, call->plan->organization, ++call->event_seq);
+    note.fields_at = note.bytes;
+    put_format(&note, ",\"at_ms\":%" PRId64, at_ms);
     return note;
 }
 
@@ -77,10 +79,20 @@ static struct note begin(struct call *call, const char *kind)
     return begin_at(call, kind, clock_wall_ms());
 }
 
+/* Control's alone: what the stream started with is of no use to a listener, what an answer costs
+ * none of his business. */
+static bool is_told_to_listeners(const struct note *note)
+{
+    return !note->failed && strcmp(note->kind, "started") != 0 && strcmp(note->kind, "usage") != 0;
+}
+
 /* An event too large for the link, or for which there is no memory or room, is counted, not sent.
  */
-static void finish(struct calls *calls, struct note *note)
+static void finish(struct calls *calls, struct call *call, struct note *note)
 {
+    if (is_told_to_listeners(note))
+        listen_tell(calls, call, note->kind,
+                    span_from(note->json + note->fields_at, note->bytes - note->fields_at));
     put_format(note, "}");
     if (note->failed || note->bytes > LINK_EVENT_BYTES_MAX) {
         free(note->json);
@@ -109,8 +121,8 @@ void record_started(struct calls *calls, struct call *call, const struct twilio_
     put_string(&note, "account_sid", start->account_sid);
     put_object(&note, "media_format", start->media_format);
     put_object(&note, "parameters", start->parameters);
-    put_format(&note, ",\"ticket\":\"%s\"", call->plan->ticket);
-    finish(calls, &note);
+    put_format(&note, ",\"ticket\":\"%s\",\"core\":%u", call->plan->ticket, calls->config.core);
+    finish(calls, call, &note);
     if (call->plan->record)
         refuse_recording(calls, call);
 }
@@ -120,14 +132,14 @@ void record_ready(struct calls *calls, struct call *call, struct span session_id
     struct note note = begin(call, "ai_ready");
     put_string(&note, "session_id", session_id);
     put_format(&note, ",\"dial_ms\":%" PRIu64, call->figures.dial_ms);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 void record_session_lost(struct calls *calls, struct call *call, enum end reason)
 {
     struct note note = begin(call, "ai_lost");
     put_format(&note, ",\"reason\":\"%s\"", end_name(reason));
-    finish(calls, &note);
+    finish(calls, call, &note);
     log_warn("AI session lost", log_text("call", call->plan->call),
              log_text("organization", call->plan->organization),
              log_text("reason", end_name(reason)),
@@ -143,7 +155,7 @@ void record_session_resumed(struct calls *calls, struct call *call, struct span 
     put_format(&note, ",\"gap_ms\":%" PRIu64 ",\"tries\":%u,\"items\":%u", gap_ms, session->tries,
                items);
     put_format(&note, ",\"replayed_ms\":%zu", session->replayed_samples / HEARD_SAMPLES_PER_MS);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 /* The transcript comes long after the words: it is placed at the moment they began. */
@@ -162,7 +174,7 @@ void record_caller_text(struct calls *calls, struct call *call, const struct rea
     put_string(&note, "item_id", event->item_id);
     put_string(&note, "text", event->text);
     put_format(&note, ",\"interrupted\":false");
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 static void record_agent_text(struct calls *calls, struct call *call, const struct heard_item *item)
@@ -176,7 +188,7 @@ static void record_agent_text(struct calls *calls, struct call *call, const stru
     put_format(&note, ",\"interrupted\":%s,\"audio_ms\":%" PRIu64 ",\"heard_ms\":%" PRIu64,
                interrupted ? "true" : "false", item->samples / HEARD_SAMPLES_PER_MS,
                item->heard / HEARD_SAMPLES_PER_MS);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 void record_agent_texts(struct calls *calls, struct call *call, bool finishing)
@@ -199,7 +211,7 @@ void record_barge_in(struct calls *calls, struct call *call, const struct heard_
     put_string(&note, "item_id", span_of(item->id));
     put_format(&note, ",\"audio_end_ms\":%" PRIu64 ",\"audio_ms\":%" PRIu64,
                item->heard / HEARD_SAMPLES_PER_MS, item->samples / HEARD_SAMPLES_PER_MS);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 void record_turn(struct calls *calls, struct call *call, const struct turn_parts *parts)
@@ -210,7 +222,7 @@ void record_turn(struct calls *calls, struct call *call, const struct turn_parts
                ",\"edge_us\":%" PRIu64 ",\"carrier_ms\":%" PRIu64 ",\"whole_ms\":%" PRIu64,
                call->figures.turns, parts->vad_us / 1000, parts->ai_us / 1000, parts->edge_us,
                parts->carrier_us / 1000, parts->whole_us / 1000);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 void record_carrier_warning(struct calls *calls, struct call *call, unsigned code,
@@ -218,14 +230,14 @@ void record_carrier_warning(struct calls *calls, struct call *call, unsigned cod
 {
     struct note note = begin(call, "carrier_warning");
     put_format(&note, ",\"code\":%u,\"audio_ms\":%" PRIu64, code, audio_ms);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 void record_dtmf(struct calls *calls, struct call *call, char digit)
 {
     struct note note = begin(call, "dtmf");
     put_format(&note, ",\"digit\":\"%c\"", digit);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 uint64_t record_tool_call(struct calls *calls, struct call *call,
@@ -237,7 +249,7 @@ uint64_t record_tool_call(struct calls *calls, struct call *call,
     put_string(&note, "name", event->name);
     put_string(&note, "arguments", with_arguments ? event->arguments : span_of(""));
     put_format(&note, ",\"at_edge\":%s", at_edge ? "true" : "false");
-    finish(calls, &note);
+    finish(calls, call, &note);
     return number;
 }
 
@@ -247,7 +259,7 @@ void record_tool_result(struct calls *calls, struct call *call, uint64_t number,
     struct note note = begin(call, "tool_result");
     put_format(&note, ",\"number\":%" PRIu64 ",\"ok\":%s", number, ok ? "true" : "false");
     put_object(&note, "output", output);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 void record_usage(struct calls *calls, struct call *call, const struct realtime_event *event)
@@ -256,7 +268,7 @@ void record_usage(struct calls *calls, struct call *call, const struct realtime_
     put_string(&note, "response_id", event->response_id);
     put_string(&note, "status", event->status);
     put_object(&note, "usage", event->usage);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 void record_ai_error(struct calls *calls, struct call *call, const struct realtime_event *event)
@@ -265,7 +277,7 @@ void record_ai_error(struct calls *calls, struct call *call, const struct realti
     put_string(&note, "code", event->code);
     put_string(&note, "error_type", event->error_type);
     put_string(&note, "text", event->text);
-    finish(calls, &note);
+    finish(calls, call, &note);
 }
 
 static void put_figures(struct note *note, const struct figures *figures)
@@ -301,7 +313,7 @@ void record_ended(struct calls *calls, struct call *call)
     put_format(&note, ",\"reason\":\"%s\",\"duration_ms\":%" PRIu64, end_name(call->end),
                duration_ms(calls, call));
     put_figures(&note, figures);
-    finish(calls, &note);
+    finish(calls, call, &note);
     log_at(end_is_error(call->end) ? LOG_WARN : LOG_INFO, "call ended",
            log_text("call", call->plan->call), log_text("organization", call->plan->organization),
            log_text("call_sid", call->plan->call_sid), log_text("reason", end_name(call->end)),

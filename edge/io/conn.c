@@ -427,7 +427,9 @@ static enum fault timeout_fault(const struct conn *conn)
 static void time_out(struct io *io, struct conn *conn)
 {
     conn->deadline_ms = 0;
-    if (conn->phase < PHASE_LINGER) {
+    if (conn->phase == PHASE_OPEN) {
+        conn_ws_look(io, conn);
+    } else if (conn->phase < PHASE_LINGER) {
         conn_fail(io, conn, timeout_fault(conn));
     } else if (conn->phase == PHASE_LINGER) {
         conn_enter(io, conn, PHASE_ENDING, WS_CLOSE_MS);

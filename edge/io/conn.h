@@ -201,6 +201,16 @@ bool conn_send_binary(struct io *io, struct conn *conn, struct span bytes);
 /* Bytes queued and not yet taken by the kernel. */
 size_t conn_queued_bytes(const struct conn *conn);
 
+/* Watches over an open WebSocket from now on: when nothing has come for quiet_ms the peer is asked
+ * for a sign of life (a ping), and when nothing has come answer_ms after that either, it is over:
+ * FAULT_peer_silent. Anything that comes is a sign of life. */
+void conn_watch(struct io *io, struct conn *conn, unsigned quiet_ms, unsigned answer_ms);
+
+/* What the peer does not take waits here from now on, where it is counted, and not in the kernel:
+ * for an accepted connection that is sent more than it may read. Dialled ones are so from the
+ * start. */
+void conn_keep_short(const struct conn *conn);
+
 /* Ends it in order: queued bytes, close frame with the fault's code (1000 for FAULT_NONE) and
  * sentence, close handshake, TLS close_notify, FIN; each bounded by WS_CLOSE_MS. Counts the fault.
  * The owner has let go: no further message comes, not even END. */

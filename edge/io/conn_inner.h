@@ -82,6 +82,10 @@ struct conn {
     struct block *greeting; /* client: the upgrade request, until it can be sent */
     char accept[29];        /* Sec-WebSocket-Accept: ours to send, or to see */
 
+    unsigned quiet_ms, answer_ms; /* see conn_watch; 0: not watched */
+    uint64_t heard_ms;            /* when bytes came last */
+    uint64_t asked_ms; /* for a sign of life, when nothing has come since; 0: not asked */
+
     uint8_t pong[125]; /* the latest ping's payload, when a pong is owed */
     uint8_t pong_bytes;
     bool pong_owed;
@@ -279,6 +283,8 @@ enum pull conn_ws_read(struct io *io, struct conn *conn, struct message *message
 enum pull conn_ws_await_close(struct io *io, struct conn *conn);
 /* Queues a close frame. code 0: an empty one. */
 void conn_ws_say_close(struct io *io, struct conn *conn, uint16_t code, const char *reason);
+/* A watched peer may have been quiet for too long: asks it, or gives it up. */
+void conn_ws_look(struct io *io, struct conn *conn);
 /* Sends the pong that is owed when the socket takes bytes again. */
 void conn_ws_pong(struct io *io, struct conn *conn);
 

@@ -93,6 +93,7 @@ void conn_received(struct io *io, const struct io_done *done)
         conn_touch(io, conn); /* armed again, or the end */
     if (done->result > 0) {
         COUNT_BY(io->config.metrics, bytes_received, done->result);
+        conn->heard_ms = io->now_ms;
         return;
     }
     if (done->result == -ENOBUFS) {

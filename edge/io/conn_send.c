@@ -1,5 +1,6 @@
 #include "common/panic.h"
 #include "edge/io/conn_inner.h"
+#include "edge/io/ring_kernel.h"
 
 /* A block holds what one turn sends to a busy leg; a queue that has grown takes larger ones, so
  * that one send moves much of it. */
@@ -207,6 +208,11 @@ void conn_sent(struct io *io, const struct io_done *done)
         conn_touch(io, conn);
     if (conn->send_bytes == 0 && conn->phase == PHASE_RESPOND)
         conn_http_responded(io, conn);
+}
+
+void conn_keep_short(const struct conn *conn)
+{
+    ring_kernel_limit_unsent(conn->socket.fd);
 }
 
 size_t conn_queued_bytes(const struct conn *conn)

@@ -117,6 +117,35 @@ void conn_ws_pong(struct io *io, struct conn *conn)
         say_control(io, conn, WS_PONG, span_from(conn->pong, conn->pong_bytes));
 }
 
+/* ---- signs of life ---- */
+
+void conn_watch(struct io *io, struct conn *conn, unsigned quiet_ms, unsigned answer_ms)
+{
+    assert(conn->phase == PHASE_OPEN && quiet_ms && answer_ms);
+    conn->quiet_ms = quiet_ms;
+    conn->answer_ms = answer_ms;
+    conn->heard_ms = io->now_ms;
+    conn->deadline_ms = io->now_ms + quiet_ms;
+    conn_touch(io, conn);
+}
+
+/* The deadline is moved when it is due, not with all that comes. */
+void conn_ws_look(struct io *io, struct conn *conn)
+{
+    assert(conn->phase == PHASE_OPEN && conn->quiet_ms);
+    if (conn->asked_ms && conn->heard_ms < conn->asked_ms) {
+        conn_fail(io, conn, FAULT_peer_silent);
+        return;
+    }
+    conn->asked_ms = 0;
+    conn->deadline_ms = conn->heard_ms + conn->quiet_ms;
+    if (conn->deadline_ms > io->now_ms)
+        return;
+    conn->asked_ms = io->now_ms;
+    conn->deadline_ms = io->now_ms + conn->answer_ms;
+    say_control(io, conn, WS_PING, span_of(""));
+}
+
 /* ---- frames in ---- */
 
 /* A pong goes out at once while the socket takes bytes; while it does not, one is owed, and that

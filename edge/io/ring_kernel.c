@@ -180,9 +180,9 @@ static void set_option(int fd, int level, int option)
     setsockopt(fd, level, option, &one, sizeof one);
 }
 
-/* What a dialled peer has not asked for waits here, where it is counted and bounded, and not for
+/* What the peer has not asked for waits here, where it is counted and bounded, and not for
  * minutes in the kernel. */
-static void limit_unsent(int fd)
+void ring_kernel_limit_unsent(int fd)
 {
     int bytes = SEND_UNSENT_BYTES;
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes);
@@ -221,7 +221,7 @@ int ring_kernel_socket(int family)
     if (fd < 0)
         return -errno;
     set_option(fd, IPPROTO_TCP, TCP_NODELAY);
-    limit_unsent(fd);
+    ring_kernel_limit_unsent(fd);
     return fd;
 }
 

@@ -39,8 +39,11 @@ void ring_kernel_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us);
  * what was bound. -errno on failure. */
 int ring_kernel_listen(const struct sockaddr *address, socklen_t address_bytes, uint16_t *port);
 
-/* A TCP socket to dial with, TCP_NODELAY set. -errno on failure. */
+/* A TCP socket to dial with, TCP_NODELAY set and limited as below. -errno on failure. */
 int ring_kernel_socket(int family);
+
+/* What its peer has not asked for is kept by us, but for SEND_UNSENT_BYTES. */
+void ring_kernel_limit_unsent(int fd);
 
 /* Sends FIN: nothing more will be said. */
 void ring_kernel_finish(int fd);

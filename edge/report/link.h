@@ -52,6 +52,7 @@ struct link_answer {
     char retry_after[16]; /* or "" */
     char extra[1024];     /* further header lines, each with CRLF, already checked; or "" */
     struct plan *plan;    /* "admit" answered 200; take it by setting this to NULL */
+    char call[37], organization[37]; /* "listen" answered 200; else "". Compare, do not parse */
     size_t body_bytes;
     uint8_t body[];
 };

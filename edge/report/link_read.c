@@ -120,6 +120,21 @@ static bool read_plan(json_t *object, unsigned cores, struct link_answer *answer
     return answer->plan != NULL;
 }
 
+static bool read_id(const json_t *object, const char *name, char id[37])
+{
+    struct span value = span_of(text(object, name));
+    return value.bytes == 36 && span_copy_text(value, id, 37);
+}
+
+/* Both or neither. */
+static bool read_listener(const json_t *object, struct link_answer *answer)
+{
+    if (!json_object_get(object, "call"))
+        return true;
+    return answer->status == 200 && read_id(object, "call", answer->call) &&
+           read_id(object, "organization", answer->organization);
+}
+
 static bool put_body(struct link_answer **answer, struct span body)
 {
     if (body.bytes == 0)
@@ -145,7 +160,8 @@ bool link_read_answer(const struct link_frame *frame, unsigned cores, struct lin
     if (good)
         (*answer)->status = (int)json_integer_value(status);
     good = good && read_fields(json_object_get(object, "headers"), *answer) &&
-           put_body(answer, frame->raw) && read_plan(object, cores, *answer);
+           put_body(answer, frame->raw) && read_plan(object, cores, *answer) &&
+           read_listener(object, *answer);
     json_decref(object);
     if (!good) {
         plan_free((*answer)->plan);

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 enum { LEG_TEST_AI = 8, LEG_TEST_CARRIER };
 
@@ -131,6 +132,10 @@ static void take(struct scene *scene, struct conn *conn, const struct message *m
         scene->ai.open = true;
         scene->ai.ended = false;
         scene->ai.sessions++;
+    } else if (scene->other && (conn_leg(conn) >= SCENE_LEG_OTHER ||
+                                (message->kind == MESSAGE_REQUEST &&
+                                 span_starts(message->head->path, "/listen/")))) {
+        scene->other(scene, conn, message);
     } else if (conn_leg(conn) == LEG_TEST_AI || conn_leg(conn) == LEG_TEST_CARRIER) {
         take_own(scene, conn, message);
     } else {
@@ -290,6 +295,8 @@ void scene_close(struct scene *scene)
     mail_close(scene->inbox);
     close_peer(&scene->carrier);
     close_peer(&scene->ai);
+    for (unsigned i = 0; i < scene->muted_count; i++)
+        close(scene->muted[i]);
 }
 
 /* ---- the carrier ---- */
@@ -408,6 +415,25 @@ void scene_break(struct scene *scene)
 void scene_break_former(struct scene *scene)
 {
     break_off(scene, &scene->ai.former);
+}
+
+/* Closing a descriptor that is not the last says nothing to the other end. */
+int scene_abandon(struct scene *scene, struct conn *conn)
+{
+    assert_non_null(conn);
+    assert_true(scene->muted_count < sizeof scene->muted / sizeof scene->muted[0]);
+    int fd = dup(scene_fd(conn));
+    assert_true(fd >= 0);
+    scene->muted[scene->muted_count++] = fd;
+    conn_abort(scene->io, conn);
+    return fd;
+}
+
+void scene_mute(struct scene *scene)
+{
+    struct conn *conn = conn_find(scene->io, scene->ai.conn);
+    scene->ai.conn = 0;
+    scene_abandon(scene, conn);
 }
 
 void scene_delta(struct scene *scene, const char *response, const char *item, uint8_t value,

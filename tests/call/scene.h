@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #define SCENE_TEXTS_MAX 64
+#define SCENE_LEG_OTHER 16
 
 /* What one side was told, in order. */
 struct scene_peer {
@@ -44,6 +45,11 @@ struct scene {
     bool unconfigured; /* the AI does not answer session.update */
     uint64_t sequence;
     unsigned pressure;
+    /* Connections of the test's own, with legs from SCENE_LEG_OTHER on, and requests to /listen/.
+     */
+    void (*other)(struct scene *scene, struct conn *conn, const struct message *message);
+    int muted[4]; /* descriptors of those that were muted */
+    unsigned muted_count;
 };
 
 /* settings: JSON that is put over a plan, "{\"ai\":{\"greeting\":\"Hello.\"}}". The call is
@@ -82,6 +88,13 @@ void scene_former_says(struct scene *scene, const char *format, ...)
 /* The AI's connection breaks. */
 void scene_break(struct scene *scene);
 void scene_break_former(struct scene *scene);
+/* The descriptor of a connection of the scene's. */
+int scene_fd(const struct conn *conn);
+/* Ends a connection of a peer's without a word; returns what keeps its socket there. */
+int scene_abandon(struct scene *scene, struct conn *conn);
+/* It is gone without a word: its socket lives on, and nobody reads it or will ever say that it is
+ * over. */
+void scene_mute(struct scene *scene);
 /* response.output_audio.delta of so many bytes of this value. */
 void scene_delta(struct scene *scene, const char *response, const char *item, uint8_t value,
                  size_t bytes);

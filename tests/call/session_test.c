@@ -327,6 +327,53 @@ static void at_the_cap_it_is_renewed_in_any_case(void **state)
     scene_close(&scene);
 }
 
+/* No FIN, no RST, no pong, and the socket goes on taking what is sent. */
+static void an_ai_gone_without_a_word_is_found(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{}");
+    uint64_t frame = 0;
+    while (frame < 3 * (SESSION_QUIET_MS + SESSION_SIGN_MS) / 20) /* it answers when asked */
+        say_frame(&scene, frame++);
+    scene_settle(&scene);
+    assert_int_equal(scene.ai.sessions, 1);
+    size_t before = scene.ai.audio_bytes;
+    assert_int_equal(before, frame * FRAME);
+    scene_mute(&scene);
+    uint64_t muted = frame, latest = (SESSION_QUIET_MS + SESSION_SIGN_MS) / 20;
+    while (frame < muted + latest + 2 && scene.metrics.sessions_lost == 0)
+        say_frame(&scene, frame++);
+    assert_int_equal(scene.metrics.sessions_lost, 1);
+    assert_true(frame > muted + SESSION_SIGN_MS / 20);
+    assert_int_equal(scene.metrics.faults[FAULT_peer_silent], 1);
+    assert_int_equal(scene.call->session.cause, END_ai_lost);
+    wait_ready(&scene, 2);
+    say_frame(&scene, frame++);
+    scene_settle(&scene);
+    assert_int_equal(scene.ai.audio_bytes - before, CALL_RECENT_BYTES + FRAME);
+    expect_from(&scene, before, frame * FRAME - FRAME - CALL_RECENT_BYTES);
+    scene_close(&scene);
+}
+
+/* The next one is as dead: the call ends, and says of what. */
+static void and_when_all_are_gone_the_call_ends(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{}");
+    uint64_t frame = 0;
+    while (scene.call && frame < 5000) {
+        if (scene.ai.conn && scene.call->ai.state == AI_READY && !scene.call->session.lost)
+            scene_mute(&scene);
+        say_frame(&scene, frame++);
+    }
+    assert_null(scene.call);
+    assert_int_equal(scene.end, END_ai_lost);
+    assert_int_equal(scene.ai.sessions, 1 + SESSION_QUICK_LOSSES_MAX);
+    scene_close(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +389,8 @@ int main(void)
         cmocka_unit_test(another_successor_is_dialled_and_steps_in_when_it_breaks),
         cmocka_unit_test(one_on_its_way_steps_in_as_well),
         cmocka_unit_test(at_the_cap_it_is_renewed_in_any_case),
+        cmocka_unit_test(an_ai_gone_without_a_word_is_found),
+        cmocka_unit_test(and_when_all_are_gone_the_call_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,8 +7,12 @@ import struct
 
 
 class RawStream:
-    def __init__(self, port, path, headers=(), timeout=15):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
+    def __init__(self, port, path, headers=(), timeout=15, receive_bytes=None):
+        self.socket = socket.socket()
+        self.socket.settimeout(timeout)
+        if receive_bytes:  # how much waits in the kernel for one that does not read
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        self.socket.connect(("127.0.0.1", port))
         lines = [f"GET {path} HTTP/1.1", "Host: calls.example.com", "Connection: Upgrade", "Upgrade: websocket",
                  "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: " + base64.b64encode(os.urandom(16)).decode()]
         lines += [f"{name}: {value}" for name, value in headers]

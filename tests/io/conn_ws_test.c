@@ -460,6 +460,85 @@ static void a_client_lets_the_server_finish_first(void **state)
     peer_close(peer);
 }
 
+/* A minute's quiet: the time that the test itself takes changes nothing. */
+#define QUIET_MS 60000
+#define SIGN_MS  30000
+
+static struct peer *watched(void)
+{
+    struct peer *peer = upgraded();
+    conn_watch(stage.io, stage.opened, QUIET_MS, SIGN_MS);
+    stage_turn(&stage, 1);
+    return peer;
+}
+
+static bool was_asked(struct peer *peer)
+{
+    return got_frame(peer, FIN | 9, "", 0) && peer->bytes == 2;
+}
+
+static void who_is_quiet_is_asked_and_given_up(void **state)
+{
+    (void)state;
+    struct peer *peer = watched();
+    stage_skip(QUIET_MS / 2);
+    stage_turn(&stage, 1);
+    assert_int_equal(peer_read(peer), 0);
+    stage_skip(QUIET_MS / 2);
+    stage_until(&stage, was_asked(peer));
+    stage_skip(SIGN_MS / 2);
+    stage_turn(&stage, 1);
+    assert_int_equal(peer_read(peer), 2);
+    assert_int_equal(stage.ends, 0);
+    stage_skip(SIGN_MS / 2);
+    stage_until(&stage, stage.ends == 1);
+    assert_int_equal(stage.end.fault, FAULT_peer_silent);
+    stage_until(&stage, peer_read(peer) > 2 + 4);
+    assert_int_equal(peer->data[4] << 8 | peer->data[5], 1008);
+    assert_int_equal(stage.metrics.faults[FAULT_peer_silent], 1);
+    peer_close(peer);
+}
+
+/* A pong, half a frame: whatever comes. */
+static void any_sign_of_life_will_do(void **state)
+{
+    (void)state;
+    struct peer *peer = watched();
+    for (unsigned i = 0; i < 4; i++) {
+        stage_skip(QUIET_MS);
+        stage_until(&stage, was_asked(peer));
+        peer_forget(peer);
+        stage_skip(SIGN_MS / 2);
+        if (i < 3)
+            peer_frame(&stage, peer, FIN | 10, "", 0);
+        else
+            peer_send(&stage, peer, "\x81", 1);
+        uint64_t before = stage.metrics.bytes_received;
+        stage_until(&stage, stage.metrics.bytes_received > before);
+        stage_skip(SIGN_MS / 2 + 1);
+        stage_turn(&stage, 1);
+        assert_int_equal(peer_read(peer), 0);
+    }
+    assert_int_equal(stage.ends, 0);
+    peer_close(peer);
+}
+
+/* Nobody who talks is asked. */
+static void what_comes_in_time_needs_no_question(void **state)
+{
+    (void)state;
+    stage.deaf = true;
+    struct peer *peer = watched();
+    for (unsigned i = 1; i <= 10; i++) {
+        stage_skip(QUIET_MS * 3 / 4);
+        peer_frame(&stage, peer, FIN | 1, "x", 1);
+        stage_until(&stage, stage.messages == i);
+    }
+    assert_int_equal(peer_read(peer), 0);
+    assert_int_equal(stage.ends, 0);
+    peer_close(peer);
+}
+
 int main(void)
 {
 #define test(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
@@ -480,6 +559,9 @@ int main(void)
         test(a_server_that_does_not_answer),
         test(a_client_masks_and_reads_what_came_at_once),
         test(a_client_lets_the_server_finish_first),
+        test(who_is_quiet_is_asked_and_given_up),
+        test(any_sign_of_life_will_do),
+        test(what_comes_in_time_needs_no_question),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

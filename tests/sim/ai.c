@@ -160,9 +160,11 @@ static void suffer(struct story *story, struct ai *ai)
         say_garbage(ai);
         return;
     case AI_DEAF:
+        story_excuse(story, END_ai_lost); /* nor does it hear the ping */
         ai->peer.deaf = true;
         return;
     case AI_SLOW:
+        story_excuse(story, END_ai_lost);
         ai->peer.budget = 300 + dice_below(&ai->dice, 3000);
         return;
     default:
@@ -371,6 +373,8 @@ static void listen(struct story *story, struct ai *ai, uint64_t now_ns)
             peer_finish(&ai->peer);
             return;
         }
+        if (message.opcode == PEER_PING)
+            peer_send(&ai->peer, PEER_PONG, message.body);
         if (message.opcode != PEER_TEXT)
             continue;
         struct span type = peer_member(message.body, "type");
