@@ -88,6 +88,15 @@ static enum fault judge_stream(const struct call *call, struct span signature)
     return signature_good(call->plan, signature) ? FAULT_NONE : FAULT_signature_invalid;
 }
 
+/* The carrier does not ask twice: without its connection there is no call. */
+static void let_in(struct calls *calls, struct call *call, struct conn *conn)
+{
+    if (conn_upgrade(calls->io, conn, WS_CARRIER_MESSAGE_BYTES_MAX))
+        call_attach(calls, call, conn);
+    else
+        call_end(calls, call, END_no_capacity);
+}
+
 static void admit_stream(struct calls *calls, struct call *call, struct conn *conn,
                          struct span signature)
 {
@@ -96,8 +105,7 @@ static void admit_stream(struct calls *calls, struct call *call, struct conn *co
         conn_refuse(calls->io, conn, fault);
         return;
     }
-    conn_upgrade(calls->io, conn, WS_CARRIER_MESSAGE_BYTES_MAX);
-    call_attach(calls, call, conn);
+    let_in(calls, call, conn);
 }
 
 enum asked { ASKED_WEBHOOK, ASKED_STREAM, ASKED_LISTEN };
@@ -189,8 +197,7 @@ static void admitted(struct calls *calls, struct conn *conn, struct link_answer 
         conn_refuse(calls->io, conn, FAULT_no_capacity);
         return;
     }
-    conn_upgrade(calls->io, conn, WS_CARRIER_MESSAGE_BYTES_MAX);
-    call_attach(calls, call, conn);
+    let_in(calls, call, conn);
 }
 
 /* ---- a listener at the door ---- */

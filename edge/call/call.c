@@ -295,6 +295,10 @@ static enum end lost_carrier(const struct message *message)
         return END_carrier_lost;
     case FAULT_peer_slow:
         return END_carrier_too_slow;
+    case FAULT_no_capacity:
+        return END_no_capacity;
+    case FAULT_internal:
+        return END_internal;
     default:
         return END_carrier_protocol;
     }
@@ -312,6 +316,10 @@ static enum end lost_ai(const struct message *message)
     case FAULT_peer_silent:
     case FAULT_tls_truncated:
         return END_ai_lost;
+    case FAULT_no_capacity:
+        return END_no_capacity;
+    case FAULT_internal:
+        return END_internal;
     default:
         return END_ai_protocol;
     }

@@ -93,6 +93,10 @@ static enum end failure(const struct message *message)
     case FAULT_upgrade_wrong_accept:
     case FAULT_http_response:
         return END_ai_protocol;
+    case FAULT_no_capacity:
+        return END_no_capacity;
+    case FAULT_internal:
+        return END_internal;
     default:
         return END_ai_lost;
     }

@@ -167,8 +167,8 @@ void conn_respond(struct io *io, struct conn *conn, unsigned status, const char 
 void conn_refuse(struct io *io, struct conn *conn, enum fault fault);
 
 /* Accepts the upgrade at hand: 101, and from here on WebSocket messages of at most
- * message_bytes_max. */
-void conn_upgrade(struct io *io, struct conn *conn, size_t message_bytes_max);
+ * message_bytes_max. False: no memory, it was refused instead; or it ended meanwhile. */
+bool conn_upgrade(struct io *io, struct conn *conn, size_t message_bytes_max);
 
 struct dial {
     struct sockaddr_storage address;

@@ -320,10 +320,10 @@ void conn_refuse(struct io *io, struct conn *conn, enum fault fault)
 
 /* ---- upgrades ---- */
 
-void conn_upgrade(struct io *io, struct conn *conn, size_t message_bytes_max)
+bool conn_upgrade(struct io *io, struct conn *conn, size_t message_bytes_max)
 {
     if (conn->phase != PHASE_ANSWER)
-        return;
+        return false;
     assert(conn->request.upgrade);
     char head[160];
     int bytes = snprintf(head, sizeof head,
@@ -334,12 +334,13 @@ void conn_upgrade(struct io *io, struct conn *conn, size_t message_bytes_max)
     conn->message_bytes_max = message_bytes_max;
     if (!conn_ws_open(io, conn)) {
         conn_refuse(io, conn, FAULT_no_capacity);
-        return;
+        return false;
     }
     forget_request(io, conn);
     conn_enter(io, conn, PHASE_OPEN, 0);
     if (!conn_send_copy(io, conn, span_from(head, (size_t)bytes)))
         conn_fail(io, conn, FAULT_no_capacity);
+    return true;
 }
 
 bool conn_http_greet(struct io *io, struct conn *conn, const struct dial *dial)
