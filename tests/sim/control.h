@@ -16,6 +16,7 @@ struct control_config {
     unsigned stories_count;
     unsigned misfortune_permille;
     bool reliable; /* no order, no refusal, never away */
+    bool forgets;  /* memory runs out: events may be missing */
 };
 
 void control_open(const struct control_config *config);

@@ -80,8 +80,10 @@ static void run_with(uint64_t seed, const struct resource *resource, uint64_t n,
         setting.scarce = true;
         resource->limit(&setting, n);
     }
+    world_free(); /* so that what is alive afterwards is the core's */
     int64_t alive = alloc_alive();
     world_run(&setting);
+    world_free();
     expect(!resource || alloc_alive() == alive, "%" PRId64 " blocks were not freed",
            alloc_alive() - alive);
 }

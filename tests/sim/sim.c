@@ -4,6 +4,7 @@
  *   sim --seeds FIRST COUNT   these
  *   sim --seed N [--trace]    this one, twice; with its trace on stderr
  *   sim --seed N --scarce RESOURCE COUNT [--trace]
+ *   sim --scarce N            the short history of this seed, with every n of everything
  *   sim --nightly SECONDS     new seeds for so long */
 #include "common/log.h"
 #include "common/panic.h"
@@ -18,8 +19,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define HISTORIES 2000
-#define TWICE     50 /* every so-manieth is run again and compared */
+#define HISTORIES  2000
+#define SCARCITIES 4
+#define TWICE      50 /* every so-manieth is run again and compared */
 
 static uint64_t run(uint64_t seed, bool loud)
 {
@@ -62,6 +64,8 @@ static void run_test(const char *kept)
 {
     run_kept(kept);
     run_seeds(1, HISTORIES);
+    for (uint64_t seed = 1; seed <= SCARCITIES; seed++)
+        scarce_run(seed);
 }
 
 static void run_nightly(uint64_t seconds)

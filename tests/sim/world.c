@@ -229,11 +229,13 @@ static void open_stories(void)
     }
     for (unsigned i = 0; i < setting->askers_count; i++)
         asker_open(&world.askers[i], dice_open(dice_draw(&dice), 6));
+    if (setting->scarce)
+        excuse_all(END_ai_unreachable); /* no socket for it */
     bool small = setting->io.conns_max < 64 || setting->calls_max < setting->stories_count ||
                  setting->weather.socket_fails_permille || setting->scarce;
     if (small)
         excuse_all(END_no_capacity);
-    if (setting->io.send_queue_bytes_max) {
+    if (setting->io.send_queue_bytes_max || setting->scarce) {
         excuse_all(END_ai_too_slow);
         excuse_all(END_carrier_too_slow);
         excuse_all(END_internal); /* not even a session.update finds room */
@@ -313,7 +315,8 @@ static void open_world(const struct setting *setting)
                                      .stories = world.stories,
                                      .stories_count = setting->stories_count,
                                      .misfortune_permille = setting->misfortune_permille,
-                                     .reliable = setting->strict || setting->scarce};
+                                     .reliable = setting->strict || setting->scarce,
+                                     .forgets = setting->scarcity.allocation};
     control_open(&control);
 }
 
