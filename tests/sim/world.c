@@ -6,6 +6,7 @@
 #include "tests/sim/trace.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
 #include <stdio.h>
 
 #define LIFE_NS_MAX (150 * SECOND) /* then it is drained, whatever still runs */
@@ -337,6 +338,7 @@ static void close_world(void)
     for (unsigned i = 0; i < world.setting.cores_count; i++)
         mail_close(world.inboxes[i]);
     kernel_close();
+    expect(alloc_alive() == 0, "%" PRIu64 " blocks of the core were not freed", alloc_alive());
 }
 
 static void count_history(void)
