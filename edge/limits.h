@@ -72,7 +72,8 @@
 #define SESSION_AHEAD_MS         120000 /* before its provider's cap a session looks for a pause */
 #define SESSION_PAUSE_MS         200    /* between two looks */
 #define SESSION_SUCCESSOR_MS     5000   /* before another successor, when one failed; doubles */
-#define TAP_CHUNKS_MAX           16384  /* per core, 4 KiB each: agent audio not yet heard */
+#define TAP_CHUNKS_MAX           16384  /* per core, 4 KiB each: agent audio not yet heard .. */
+#define TAP_CHUNKS_MIN           1200   /* .. of which one call has 9 minutes at most */
 #define CALL_ITEMS_MAX           8      /* AI items being played at once */
 #define CALL_MARKS_MAX           128    /* marks on their way */
 #define CALL_MARK_EVERY_MS       200    /* audio between two marks */

@@ -3,11 +3,20 @@
 #include "common/panic.h"
 #include "edge/call/own.h"
 
+/* As many for each call as a full core has, but never fewer than one call may need. */
+static uint32_t chunks_for(unsigned calls_max)
+{
+    uint64_t share = (uint64_t)calls_max * TAP_CHUNKS_MAX / CALLS_PER_CORE;
+    if (share < TAP_CHUNKS_MIN)
+        return TAP_CHUNKS_MIN;
+    return share < TAP_CHUNKS_MAX ? (uint32_t)share : TAP_CHUNKS_MAX;
+}
+
 bool taps_open(struct taps *taps, unsigned calls_max)
 {
     if (!slab_open(&taps->taps, calls_max, sizeof(struct tap)))
         return false;
-    if (slab_open(&taps->chunks, TAP_CHUNKS_MAX, TAP_CHUNK_BYTES))
+    if (slab_open(&taps->chunks, chunks_for(calls_max), TAP_CHUNK_BYTES))
         return true;
     slab_close(&taps->taps);
     return false;

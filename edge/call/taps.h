@@ -17,7 +17,7 @@ struct calls;
 /* Placed in struct calls. */
 struct taps {
     struct slab taps;   /* struct tap, one per call at most */
-    struct slab chunks; /* TAP_CHUNKS_MAX */
+    struct slab chunks; /* a share of TAP_CHUNKS_MAX for each call that there may be */
 };
 
 /* False when memory is out. */
