@@ -142,11 +142,12 @@ enum db_result job_commit(struct job *job, struct db *db,
 static int64_t choose_pause_ms(const struct job *job)
 {
     int64_t pause_ms = job->kind->pause_ms;
+    int64_t most_ms = job->kind->pause_ms_max ? job->kind->pause_ms_max : JOB_PAUSE_MS_MAX;
     uint32_t dice = 0;
-    for (int64_t i = 1; i < job->claimed.tries && pause_ms < JOB_PAUSE_MS_MAX; i++)
+    for (int64_t i = 1; i < job->claimed.tries && pause_ms < most_ms; i++)
         pause_ms *= 2;
-    if (pause_ms > JOB_PAUSE_MS_MAX)
-        pause_ms = JOB_PAUSE_MS_MAX;
+    if (pause_ms > most_ms)
+        pause_ms = most_ms;
     if (pause_ms < 2 * job->pause_least_ms)
         pause_ms = 2 * job->pause_least_ms; /* half of it is luck */
     if (getrandom(&dice, sizeof dice, 0) != sizeof dice)

@@ -37,7 +37,8 @@ struct job;
 
 struct job_kind {
     struct jobs_kind limits;
-    unsigned pause_ms; /* before the second try; doubles, with jitter */
+    unsigned pause_ms;     /* before the second try; doubles, with jitter */
+    unsigned pause_ms_max; /* and never gets longer; 0: JOB_PAUSE_MS_MAX */
     enum job_end (*run)(struct job *job, struct db *db, void *context);
 };
 

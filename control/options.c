@@ -263,6 +263,12 @@ static bool is_loopback(const char *after_scheme)
     return false;
 }
 
+bool options_is_loopback(const char *url)
+{
+    const char *host = strstr(url, "://");
+    return host && is_loopback(host + 3);
+}
+
 /* secure is "https" or "wss"; without the s it is for loopback only. */
 static bool check_url(const char *name, const char *url, const char *secure, char *error,
                       size_t room)
@@ -285,6 +291,19 @@ static bool check_base(const char *name, const char *url, const char *secure, ch
     return check_url(name, url, secure, error, room);
 }
 
+static bool check_smtp(const struct options *options, char *error, size_t room)
+{
+    const char *url = options->smtp_url;
+    if (url && ((strncmp(url, "smtp://", 7) != 0 && strncmp(url, "smtps://", 8) != 0) ||
+                strpbrk(url, "@?# \"<>&'")))
+        return refuse(error, room,
+                      "SMTP_URL is smtp://host:port or smtps://host:port; who we are "
+                      "there stands in SMTP_USER and SMTP_PASSWORD");
+    if (!options->smtp_user != !options->smtp_password)
+        return refuse(error, room, "SMTP_USER and SMTP_PASSWORD are set both or not at all");
+    return true;
+}
+
 bool options_check_serving(const struct options *options, char *error, size_t room)
 {
     if (!options->database_serving_url)
@@ -299,7 +318,9 @@ bool options_check_serving(const struct options *options, char *error, size_t ro
         !check_base("TWILIO_WEBSOCKET_URL", options->websocket_url, "wss", error, room) ||
         !check_url("OPENAI_REALTIME_URL", options->openai_realtime_url, "wss", error, room) ||
         !check_base("OPENAI_BASE_URL", options->openai_base_url, "https", error, room) ||
-        !check_base("TWILIO_API_BASE", options->twilio_api_base, "https", error, room))
+        !check_base("TWILIO_API_BASE", options->twilio_api_base, "https", error, room) ||
+        !check_base("RESEND_BASE_URL", options->resend_base_url, "https", error, room) ||
+        !check_smtp(options, error, room))
         return false;
     if (!options->seal.has_key)
         return refuse(

@@ -39,12 +39,19 @@ struct options {
     const char *openai_api_key;      /* secret */
     const char *openai_realtime_url; /* wss://api.openai.com/v1/realtime */
     const char *openai_base_url;
+    const char *summary_model, *transcription_model;
+    const char *email_from;     /* an address, or Name <address>; or NULL */
+    const char *resend_api_key; /* secret, or NULL */
+    const char *resend_base_url;
+    const char *smtp_url;                  /* or NULL */
+    const char *smtp_user, *smtp_password; /* secret; both or neither */
     struct seal seal; /* RINGBRIDGE_SECRET_KEY and RINGBRIDGE_SECRET_KEY_PREVIOUS, parsed */
     /* logging */
     enum log_format log_format;
     enum log_level log_level;
     /* commands */
-    bool check, help, version, json;
+    bool check, help, version, json, sample;
+    const char *call;
     const char *number, *purpose, *hours, *time_zone;
     unsigned position;
     const char *org, *channel, *role, *label, *account, *url, *signature;
@@ -62,6 +69,9 @@ bool options_read(struct options *options, int argc, char **argv, char *error, s
 /* What serve needs beyond what can be parsed: URLs with the right scheme, a secret key, a token.
  * False with a sentence in error that names the mend. For serve and for --check. */
 bool options_check_serving(const struct options *options, char *error, size_t room);
+
+/* Is the host of scheme://host this machine? */
+bool options_is_loopback(const char *url);
 
 /* Prints the table: flags, variables, defaults. command: only what that command takes, and
  * everything when it is NULL. */

@@ -1,5 +1,8 @@
 #include "control/uuid.h"
 
+#include "common/panic.h"
+
+#include <openssl/rand.h>
 #include <stdio.h>
 
 static int digit_value(char digit)
@@ -39,4 +42,14 @@ void uuid_write(const uint8_t bytes[UUID_BYTES], char text[UUID_TEXT_BYTES + 1])
         snprintf(text + written, 3, "%02x", bytes[i]);
         written += 2;
     }
+}
+
+void uuid_make(char text[UUID_TEXT_BYTES + 1])
+{
+    uint8_t bytes[UUID_BYTES];
+    int made = RAND_bytes(bytes, sizeof bytes);
+    assert(made == 1); /* the system has randomness, or nothing works */
+    bytes[6] = (uint8_t)((bytes[6] & 0x0f) | 0x40); /* version 4 */
+    bytes[8] = (uint8_t)((bytes[8] & 0x3f) | 0x80);
+    uuid_write(bytes, text);
 }

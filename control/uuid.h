@@ -14,4 +14,7 @@ bool uuid_read(const char *text, uint8_t bytes[UUID_BYTES]);
 /* Writes the text with its NUL. */
 void uuid_write(const uint8_t bytes[UUID_BYTES], char text[UUID_TEXT_BYTES + 1]);
 
+/* Writes a new random one (version 4). */
+void uuid_make(char text[UUID_TEXT_BYTES + 1]);
+
 #endif

@@ -112,6 +112,9 @@ BEGIN
             'media_format', stream.body -> 'media_format',
             'edge', stream.body -> 'edge', 'edge_run', stream.body -> 'edge_run'))
     WHERE c.id = conversation;
+    IF call_status_rank(status.said) = 4 THEN
+        PERFORM plan_after_call(conversation);
+    END IF;
 END
 $$;
 COMMENT ON FUNCTION settle_conversation IS

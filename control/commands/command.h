@@ -15,18 +15,22 @@
 
 #define COMMAND_ID_TEXT 37
 
+int command_after(const struct options *options);
 int command_calls(const struct options *options);
 int command_calls_order(const struct options *options, struct db *db); /* hangup, say, record */
 int command_calls_listen(const struct options *options, struct db *db);
 int command_config(const struct options *options);
 int command_credential(const struct options *options);
+int command_deliveries(const struct options *options);
 int command_doctor(const struct options *options);
+int command_endpoint(const struct options *options);
 int command_jobs(const struct options *options);
 int command_migrate(const struct options *options);
 int command_number(const struct options *options);
 int command_org(const struct options *options);
 int command_route(const struct options *options);
 int command_recordings(const struct options *options);
+int command_template(const struct options *options);
 int command_token(const struct options *options);
 int command_verify_signature(const struct options *options);
 int command_voicemail(const struct options *options);

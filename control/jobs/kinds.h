@@ -13,6 +13,10 @@ struct kinds_context {
 };
 
 extern const struct job_kind recording_encode;
+extern const struct job_kind after_call;
+extern const struct job_kind email_send;
+extern const struct job_kind webhook_send;
+extern const struct job_kind slack_send;
 
 /* Those that this control can do, with what it was given (--spool). Returns how many. */
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX]);

@@ -163,13 +163,13 @@ static enum job_end asking(struct job *job, struct db *mine, void *context)
     return job_asked(job, job->claimed.tries == 1 ? &busy : &never);
 }
 
-static const struct job_kind tally_kind = {{"tally", 0, 0, 1000}, 10, tally};
-static const struct job_kind single_kind = {{"single", 1, 0, 1000}, 10, tally};
-static const struct job_kind poison_kind = {{"poisonable", 0, 0, 300}, 10, poisonable};
-static const struct job_kind failing_kind = {{"failing", 0, 0, 1000}, 2, failing};
-static const struct job_kind hopeless_kind = {{"hopeless", 0, 0, 1000}, 10, hopeless};
-static const struct job_kind endless_kind = {{"endless", 0, 0, 4000}, 10, endless};
-static const struct job_kind asking_kind = {{"asking", 0, 0, 1000}, 2, asking};
+static const struct job_kind tally_kind = {{"tally", 0, 0, 1000}, 10, 0, tally};
+static const struct job_kind single_kind = {{"single", 1, 0, 1000}, 10, 0, tally};
+static const struct job_kind poison_kind = {{"poisonable", 0, 0, 300}, 10, 0, poisonable};
+static const struct job_kind failing_kind = {{"failing", 0, 0, 1000}, 2, 0, failing};
+static const struct job_kind hopeless_kind = {{"hopeless", 0, 0, 1000}, 10, 0, hopeless};
+static const struct job_kind endless_kind = {{"endless", 0, 0, 4000}, 10, 0, endless};
+static const struct job_kind asking_kind = {{"asking", 0, 0, 1000}, 2, 0, asking};
 static const struct job_kind *const kinds[] = {&tally_kind,   &single_kind,   &poison_kind,
                                                &failing_kind, &hopeless_kind, &endless_kind,
                                                &asking_kind};

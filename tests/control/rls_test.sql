@@ -147,6 +147,15 @@ BEGIN
         INSERT INTO call_legs (organization_id, conversation_id, account_sid, call_sid, call_status)
         VALUES (t.id, call, 'AC' || repeat(t.letter, 32), 'CA' || repeat(t.letter, 31) || '1',
                 'ringing');
+        INSERT INTO after_call_settings (organization_id, email_to)
+        VALUES (t.id, ARRAY[t.letter || '@example.com']);
+        INSERT INTO endpoints (id, organization_id, kind, url, sealed)
+        VALUES (t.id, t.id, 'webhook', 'https://' || t.letter || '.example.com/',
+                sha256(t.letter::bytea));
+        INSERT INTO after_calls (organization_id, conversation_id, complete, state, summary)
+        VALUES (t.id, call, true, 'summed_up', 'about ' || t.letter);
+        PERFORM add_delivery(t.id, t.id, call, t.id, 'webhook', 'call.completed', t.letter,
+                             'somewhere', 'secret of ' || t.letter);
     END LOOP;
     INSERT INTO edges (name, run, calls, calls_max) VALUES ('edge', gen_random_uuid(), 1, 10);
 END $$;

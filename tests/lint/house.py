@@ -34,7 +34,7 @@ HOMES = {
     r"wslay/": r"edge/wire/ws|tests/|bench/",
     r"libpq-fe\.h": r"control/db",
     r"(opus/)?opus(enc)?\.h": r"control/media/opus|tests/",
-    r"curl/curl\.h": r"control/http_client",
+    r"curl/curl\.h": r"control/(http|smtp)_client",
     r"http_parser\.h": r"edge/wire/http|tests/",
 }
 

@@ -1,0 +1,51 @@
+/* after: what the jobs after a call and after a voicemail have in common: the summary, and telling
+ * everybody.
+ *
+ * Thread: the run's. */
+#ifndef RINGBRIDGE_CONTROL_JOBS_AFTER_H
+#define RINGBRIDGE_CONTROL_JOBS_AFTER_H
+
+#include "control/after_render.h"
+#include "control/ai_rest.h"
+#include "control/job.h"
+#include "control/jobs/kinds.h"
+#include "control/store/accounts.h"
+
+/* One run. */
+struct after {
+    struct job *job;
+    const struct options *options;
+    char conversation[UUID_TEXT_BYTES + 1];
+    json_t *facts;
+    int64_t age_s; /* of the job */
+    char ai_key[ACCOUNTS_SECRET_MAX];
+    json_t *outcome;  /* summary.h */
+    json_t *messages; /* deliveries to be made: objects of id, kind, endpoint, target, key, body */
+};
+
+/* Reads facts, age and key of after->conversation. DB_OK and no facts: there is no such call. */
+enum db_result after_read(struct after *after, struct db *db);
+
+/* The AI as this organisation may ask it. False: nobody has a key. */
+bool after_ai(struct after *after, struct ai_rest *ai);
+
+/* Sets after->outcome, with or without a summary. False: it is to be tried again, *end says how; as
+ * long as patience_s of the job's age lasts. */
+bool after_sum_up(struct after *after, const json_t *voicemail, int64_t patience_s,
+                  enum job_end *end);
+
+/* Composes everything for everybody. about: what makes it the same again, e.g. the call's id.
+ * False when memory is out. */
+bool after_compose(struct after *after, const struct after_render_matter *matter, bool with_email,
+                   const char *about);
+
+/* Puts what was composed into the outbox; for job_commit's work. */
+enum db_result after_put(const struct after *after, struct db *db, const char *event);
+
+/* A setting's text, or "". */
+const char *after_setting(const struct after *after, const char *name);
+int64_t after_setting_number(const struct after *after, const char *name);
+
+void after_free(struct after *after);
+
+#endif
