@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import struct
+import subprocess
 import tempfile
 import threading
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from hostile import connected, open_stream, start
 from rawstream import RawStream
-from system import System, eventually, run
+from system import BIN, System, eventually, run
 
 SECRET = bytes.fromhex("5e" * 32)  # as system.py has it
 LABEL = b"ringbridge listen ticket 1"
@@ -93,8 +94,13 @@ def a_whole_call_is_heard_by_two_one_of_them_slow():
         good = Listener(system, path_of(system, row["call_sid"]))
         slow = Listener(system, path_of(system, row["call_sid"]), slow=True)
         assert (good.status, slow.status) == (101, 101)
+        both = system.directory / "both.wav"
+        supervisor = subprocess.Popen([BIN / "practice-supervisor", "--json", "--plain", "--out", both, "--connect",
+                                       f"127.0.0.1:{system.listen}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        supervisor.stdin.write(system.control("calls", "listen", row["call_sid"]))
+        supervisor.stdin.close()
         eventually("the slow one misses something",
-                   lambda: system.metric('ringbridge_listen_audio_bytes_total{event="shed_slow"}'), 60)
+                   lambda: system.metric('ringbridge_listen_audio_bytes_total{event="shed_slow"}') > 16000, 60)
         slow.awake.set()
         caller.join()
         good.join(20)
@@ -111,6 +117,10 @@ def a_whole_call_is_heard_by_two_one_of_them_slow():
         assert len(understood) > len(said) - 3200 and said.startswith(understood), (len(understood), len(said))
         _, agent = good.track(1)
         assert len(agent.strip(b"\xff")) > 4000 and agent.strip(b"\xff") == played.strip(b"\xff")
+        printed = [json.loads(line) for line in supervisor.stdout]
+        assert supervisor.wait(20) == 0 and printed[0]["kind"] == "listening" and printed[-1] == good.events[-1]
+        begun, stereo = printed[0]["position"], mulaw_of(both)
+        assert stereo[0::2] == track[begun - first:] and stereo[1::2] == good.track(1)[1][begun - first:]
         kinds = good.kinds()
         assert kinds[0] == "listening" and kinds[-1] == "ended" and "missed" not in kinds, kinds
         assert {"speech", "text", "mark", "message", "turn"} <= set(kinds), kinds
@@ -128,7 +138,7 @@ def a_whole_call_is_heard_by_two_one_of_them_slow():
             assert lost > 0 and begun + got + lost == first + len(track), (begun, got, lost, first, len(track))
         counted = system.metric('ringbridge_listen_audio_bytes_total{event="shed_slow"}')
         assert counted == sum(event["samples"] for event in missed)
-        assert system.metric('ringbridge_listeners_total{event="joined"}') == 2 and system.metric("ringbridge_listeners") == 0
+        assert system.metric('ringbridge_listeners_total{event="joined"}') == 3 and system.metric("ringbridge_listeners") == 0
 
 
 def key():

@@ -130,7 +130,7 @@ static void write_le(uint8_t *at, uint32_t value, size_t bytes)
         at[i] = (uint8_t)(value >> (8 * i));
 }
 
-bool carrier_wav_save(const char *path, const uint8_t *codes, size_t bytes)
+static bool save(const char *path, unsigned channels, const uint8_t *codes, size_t bytes)
 {
     uint8_t head[58] = "RIFF    WAVEfmt     "; /* fmt of 18 bytes and a fact chunk, as
                                                   everything but PCM needs */
@@ -138,14 +138,14 @@ bool carrier_wav_save(const char *path, const uint8_t *codes, size_t bytes)
     write_le(head + 4, (uint32_t)(sizeof head - 8 + padded), 4);
     write_le(head + 16, 18, 4);
     write_le(head + 20, FORMAT_ULAW, 2);
-    write_le(head + 22, 1, 2);
+    write_le(head + 22, channels, 2);
     write_le(head + 24, CARRIER_RATE, 4);
-    write_le(head + 28, CARRIER_RATE, 4);
-    write_le(head + 32, 1, 2);
+    write_le(head + 28, CARRIER_RATE * channels, 4);
+    write_le(head + 32, channels, 2);
     write_le(head + 34, 8, 2);
     memcpy(head + 38, "fact", 4);
     write_le(head + 42, 4, 4);
-    write_le(head + 46, (uint32_t)bytes, 4);
+    write_le(head + 46, (uint32_t)bytes / channels, 4);
     memcpy(head + 50, "data", 4);
     write_le(head + 54, (uint32_t)bytes, 4);
     FILE *file = fopen(path, "wb");
@@ -155,4 +155,24 @@ bool carrier_wav_save(const char *path, const uint8_t *codes, size_t bytes)
                    fwrite(codes, 1, bytes, file) == bytes &&
                    (padded == bytes || fputc(0, file) != EOF);
     return fclose(file) == 0 && written;
+}
+
+bool carrier_wav_save(const char *path, const uint8_t *codes, size_t bytes)
+{
+    return save(path, 1, codes, bytes);
+}
+
+bool carrier_wav_save_stereo(const char *path, const uint8_t *left, const uint8_t *right,
+                             size_t samples)
+{
+    uint8_t *codes = malloc(2 * samples + 1);
+    if (!codes)
+        return false;
+    for (size_t i = 0; i < samples; i++) {
+        codes[2 * i] = left[i];
+        codes[2 * i + 1] = right[i];
+    }
+    bool saved = save(path, 2, codes, 2 * samples);
+    free(codes);
+    return saved;
 }

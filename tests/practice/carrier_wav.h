@@ -20,4 +20,8 @@ uint8_t *carrier_wav_load(const char *path, size_t *bytes, const char **why);
 /* Writes a mono 8 kHz mu-law file. False: errno says why. */
 bool carrier_wav_save(const char *path, const uint8_t *codes, size_t bytes);
 
+/* The same with two channels of so many samples each. */
+bool carrier_wav_save_stereo(const char *path, const uint8_t *left, const uint8_t *right,
+                             size_t samples);
+
 #endif
