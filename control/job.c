@@ -368,6 +368,8 @@ static void *keep(void *argument)
         }
         if (now_ns - pruned_ns > PRUNE_EVERY_NS) {
             jobs_prune(db);
+            if (pool->config.hourly)
+                pool->config.hourly(db);
             pruned_ns = now_ns;
         }
         struct timespec tick = {.tv_sec = pool->tick_ms / 1000,

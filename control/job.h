@@ -60,8 +60,9 @@ struct job_config {
     int kinds_count;
     const char *run; /* uuid of this control's life */
     struct db_config db;
-    struct job_figures *figures; /* of kinds_count, or NULL */
-    void *context;               /* for run */
+    struct job_figures *figures;   /* of kinds_count, or NULL */
+    void *context;                 /* for run */
+    void (*hourly)(struct db *db); /* or NULL; by the keeper, at its beginning too */
 };
 
 struct job_pool;

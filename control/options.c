@@ -329,6 +329,10 @@ bool options_check_serving(const struct options *options, char *error, size_t ro
     if (options->twilio_api_key && !options->auth_token)
         return refuse(error, room,
                       "TWILIO_API_KEY cannot check signatures: set TWILIO_AUTH_TOKEN as well");
+    if (options->s3_url && (!options->s3_key || !options->s3_secret))
+        return refuse(error, room, "--s3-url needs RINGBRIDGE_S3_KEY and RINGBRIDGE_S3_SECRET");
+    if (options->s3_url && !check_base("RINGBRIDGE_S3_URL", options->s3_url, "https", error, room))
+        return false;
     if (strlen(options->socket_path) >= sizeof((struct sockaddr_un *)0)->sun_path)
         return refuse(error, room, "--socket: a socket's path has at most 107 bytes");
     return true;

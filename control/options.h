@@ -15,7 +15,7 @@
 #include <stdio.h>
 
 #define OPTIONS_WORDS_MAX 64
-#define OPTIONS_OWNED_MAX 8
+#define OPTIONS_OWNED_MAX 10
 
 struct options {
     /* the database */
@@ -35,6 +35,9 @@ struct options {
     const char *auth_token_previous; /* TWILIO_AUTH_TOKEN_PREVIOUS during rotation: secret */
     const char *allow_private;       /* hosts, with commas between, or NULL (http_client.h) */
     const char *ca_path;             /* or NULL */
+    const char *s3_url;              /* endpoint and bucket, perhaps a prefix; NULL: the disk */
+    const char *s3_region;
+    const char *s3_key, *s3_secret; /* secret */
     const char *twilio_api_key, *twilio_api_secret, *twilio_api_base;
     const char *openai_api_key;      /* secret */
     const char *openai_realtime_url; /* wss://api.openai.com/v1/realtime */
@@ -53,7 +56,7 @@ struct options {
     bool check, help, version, json, sample;
     const char *call;
     const char *number, *purpose, *hours, *time_zone;
-    unsigned position;
+    unsigned position, minutes;
     const char *org, *channel, *role, *label, *account, *url, *signature;
     unsigned limit; /* rows of a list */
     /* words that are not flags: words[0] is the command */

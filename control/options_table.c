@@ -2,6 +2,7 @@
 
 #define AT(member) offsetof(struct options, member)
 #define SERVING    " serve doctor "
+#define MEDIA      " serve doctor recordings "
 
 const struct options_row options_table[] = {
     {"database", "DATABASE_URL", OPTIONS_TEXT, AT(database_url), 0, 0, NULL, "URL", NULL,
@@ -23,7 +24,7 @@ const struct options_row options_table[] = {
     {"spool", "RINGBRIDGE_SPOOL", OPTIONS_TEXT, AT(spool_dir), 0, 0, NULL, "DIR", SERVING,
      "Where edges on this machine leave recordings to be encoded. Default: nowhere"},
     {"public-url", "PUBLIC_URL", OPTIONS_BASE, AT(public_url), 0, 0, NULL, "URL",
-     " serve doctor verify-signature ",
+     " serve doctor verify-signature recordings ",
      "https base under which Twilio reaches the webhooks; signatures are checked against it"},
     {"websocket-url", "TWILIO_WEBSOCKET_URL", OPTIONS_BASE, AT(websocket_url), 0, 0, NULL, "URL",
      SERVING, "wss base of Stream URLs. Default: made from PUBLIC_URL"},
@@ -40,6 +41,15 @@ const struct options_row options_table[] = {
      "not public (host or host:port)"},
     {"ca", "RINGBRIDGE_CA", OPTIONS_TEXT, AT(ca_path), 0, 0, NULL, "FILE", SERVING,
      "Certificate authorities beside the system's, for what control asks over https"},
+    {"s3-url", "RINGBRIDGE_S3_URL", OPTIONS_BASE, AT(s3_url), 0, 0, NULL, "URL", MEDIA,
+     "Where recordings are kept instead of the media directory: an S3 store's endpoint and bucket, "
+     "e.g. https://s3.eu-central-1.amazonaws.com/BUCKET"},
+    {"s3-region", "RINGBRIDGE_S3_REGION", OPTIONS_TEXT, AT(s3_region), 0, 0, "us-east-1", "REGION",
+     MEDIA, "Its region"},
+    {NULL, "RINGBRIDGE_S3_KEY", OPTIONS_TEXT, AT(s3_key), 0, 0, NULL, NULL, MEDIA,
+     "Its access key"},
+    {NULL, "RINGBRIDGE_S3_SECRET", OPTIONS_TEXT, AT(s3_secret), 0, 0, NULL, NULL, MEDIA,
+     "The access key's secret"},
     {NULL, "TWILIO_API_KEY", OPTIONS_TEXT, AT(twilio_api_key), 0, 0, NULL, NULL, SERVING,
      "For Twilio's REST API"},
     {NULL, "TWILIO_API_SECRET", OPTIONS_TEXT, AT(twilio_api_secret), 0, 0, NULL, NULL, SERVING,
@@ -69,7 +79,7 @@ const struct options_row options_table[] = {
     {NULL, "SMTP_PASSWORD", OPTIONS_TEXT, AT(smtp_password), 0, 0, NULL, NULL, SERVING,
      "And that it is us"},
     {NULL, "RINGBRIDGE_SECRET_KEY", OPTIONS_KEY, 0, 0, 0, NULL, NULL,
-     " serve doctor credential endpoint ",
+     " serve doctor credential endpoint recordings ",
      "Seals secrets and signs tickets: 64 hexadecimal digits, from `openssl rand -hex 32`"},
     {NULL, "RINGBRIDGE_SECRET_KEY_PREVIOUS", OPTIONS_KEY, 0, 0, 0, NULL, NULL,
      " serve doctor credential endpoint ", "The key before it: still opens and verifies"},
@@ -89,6 +99,8 @@ const struct options_row options_table[] = {
      " route ", "Whose clock the hours are read by, e.g. Europe/Berlin"},
     {"position", "RINGBRIDGE_POSITION", OPTIONS_NUMBER, AT(position), 0, 100000, "100", "N",
      " route ", "Where several fit the smallest wins"},
+    {"minutes", "RINGBRIDGE_MINUTES", OPTIONS_NUMBER, AT(minutes), 1, 1440, "10", "N",
+     " recordings ", "How long a link works"},
     {"role", "RINGBRIDGE_ROLE", OPTIONS_TEXT, AT(role), 0, 0, "viewer", "ROLE", " token ",
      "What the token may: viewer, operator or admin"},
     {"label", "RINGBRIDGE_LABEL", OPTIONS_TEXT, AT(label), 0, 0, "", "TEXT",

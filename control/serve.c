@@ -110,7 +110,8 @@ static bool open_jobs(struct serving *serving, const struct options *options)
         .run = serving->run,
         .db = db_config_serving(options->database_serving_url, &metrics.database),
         .figures = metrics.jobs,
-        .context = &serving->kinds_context};
+        .context = &serving->kinds_context,
+        .hourly = kinds_hourly};
     if (config.kinds_count == 0)
         return true;
     serving->jobs = job_open(&config, serving->error, sizeof serving->error);

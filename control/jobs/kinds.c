@@ -1,5 +1,8 @@
 #include "control/jobs/kinds.h"
 
+#include "common/log.h"
+#include "control/store/recordings.h"
+
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX])
 {
     int count = 0;
@@ -9,5 +12,14 @@ int kinds_choose(const struct options *options, const struct job_kind *kinds[JOB
     kinds[count++] = &email_send;
     kinds[count++] = &webhook_send;
     kinds[count++] = &slack_send;
+    kinds[count++] = &recording_fetch;
+    kinds[count++] = &recording_delete;
+    kinds[count++] = &carrier_delete;
     return count;
+}
+
+void kinds_hourly(struct db *db)
+{
+    if (recordings_expire(db) != DB_OK)
+        log_warn("recordings that grew too old cannot be found", log_text("error", db_error(db)));
 }

@@ -17,8 +17,14 @@ extern const struct job_kind after_call;
 extern const struct job_kind email_send;
 extern const struct job_kind webhook_send;
 extern const struct job_kind slack_send;
+extern const struct job_kind recording_fetch;
+extern const struct job_kind recording_delete;
+extern const struct job_kind carrier_delete;
 
 /* Those that this control can do, with what it was given (--spool). Returns how many. */
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX]);
+
+/* Once an hour: what time alone brings up (retention). For job_config.hourly. */
+void kinds_hourly(struct db *db);
 
 #endif

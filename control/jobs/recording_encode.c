@@ -11,11 +11,14 @@
 #include "control/media/opus_file.h"
 #include "control/media/peaks.h"
 #include "control/media/spool_file.h"
+#include "control/media/store.h"
 #include "control/store/recordings.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#define MEDIA_TYPE "audio/ogg; codecs=opus"
 
 /* One recording, as far as it has come. */
 struct encoding {
@@ -25,6 +28,7 @@ struct encoding {
     struct spool_file *spool;
     char call[UUID_TEXT_BYTES + 1], organization[UUID_TEXT_BYTES + 1];
     struct media_path place;
+    const struct store_kind *kind;
     struct peaks peaks;
     struct opus_file_facts facts;
     uint64_t samples;
@@ -55,6 +59,22 @@ static bool encode_all(struct encoding *encoding, struct opus_file *file)
     return goes_on;
 }
 
+static bool keep(struct encoding *encoding)
+{
+    struct job *job = encoding->job;
+    struct store store = {
+        .options = encoding->options, .must_stop = job_must_stop_asking, .context = job};
+    const struct store_file file = {
+        .media_type = MEDIA_TYPE,
+        .bytes = encoding->facts.bytes,
+        .sha256 = span_from(encoding->facts.sha256, sizeof encoding->facts.sha256)};
+    encoding->kind = store_chosen(encoding->options);
+    if (encoding->kind->keep(&store, &encoding->place, &file) == STORE_DONE)
+        return true;
+    job_later(job, "%s", store.error);
+    return false;
+}
+
 static enum job_end encode(struct encoding *encoding, struct db *db)
 {
     struct job *job = encoding->job;
@@ -63,7 +83,7 @@ static enum job_end encode(struct encoding *encoding, struct db *db)
     if (recordings_kbps(db, encoding->organization, &kbps) != DB_OK)
         return job_later(job, "%s", db_error(db));
     if (!media_dir_place(encoding->options->media_dir, encoding->organization, job->claimed.id,
-                         &encoding->place, error, sizeof job->error))
+                         "opus", &encoding->place, error, sizeof job->error))
         return JOB_LATER;
     struct opus_file *file =
         opus_file_create(encoding->place.part, SPOOL_RATE_HZ, kbps, error, sizeof job->error);
@@ -73,7 +93,7 @@ static enum job_end encode(struct encoding *encoding, struct db *db)
     bool whole = encode_all(encoding, file);
     bool written = opus_file_finish(file, &encoding->facts, error, sizeof job->error);
     if (whole && written && encoding->samples > 0)
-        written = media_dir_keep(&encoding->place, error, sizeof job->error);
+        written = keep(encoding);
     else
         unlink(encoding->place.part);
     if (!whole)
@@ -94,7 +114,9 @@ static enum db_result add_row(struct db *db, void *context)
         .source_name = encoding->name,
         .edge = json_string_value(json_object_get(encoding->job->payload, "edge")),
         .path = encoding->place.name,
-        .media_type = "audio/ogg; codecs=opus",
+        .store = encoding->kind->name,
+        .purpose = "call",
+        .media_type = MEDIA_TYPE,
         .started_at_ms = spool_file_head(encoding->spool)->started_at_ms,
         .duration_ms = (int64_t)((encoding->samples * 1000 + SPOOL_RATE_HZ / 2) / SPOOL_RATE_HZ),
         .bytes = (int64_t)encoding->facts.bytes,
@@ -109,6 +131,7 @@ static enum job_end commit(struct encoding *encoding, struct db *db)
     if (job_commit(encoding->job, db, add_row, encoding) != DB_OK)
         return job_later(encoding->job, "not on record: %s", db_error(db));
     remove_spool(encoding);
+    unlink(encoding->place.part); /* where it was sent from */
     log_info("recording encoded", log_text("recording", encoding->job->claimed.id),
              log_text("conversation", encoding->call),
              log_text("organization", encoding->organization),

@@ -16,10 +16,10 @@ static bool make(const char *path, char *error, size_t room)
 }
 
 bool media_dir_place(const char *directory, const char *organization, const char *id,
-                     struct media_path *place, char *error, size_t room)
+                     const char *extension, struct media_path *place, char *error, size_t room)
 {
     char path[MEDIA_DIR_PATH_BYTES];
-    snprintf(place->name, sizeof place->name, "%s/%.2s/%s.opus", organization, id, id);
+    snprintf(place->name, sizeof place->name, "%s/%.2s/%s.%s", organization, id, id, extension);
     int bytes = snprintf(place->path, sizeof place->path, "%s/%s", directory, place->name);
     int more = snprintf(place->part, sizeof place->part, "%s/%s.part", directory, place->name);
     if (bytes < 0 || more < 0 || (size_t)more >= sizeof place->part) {

@@ -1,4 +1,5 @@
-/* media_dir: where the files of recordings are: DIR/<organization>/<2 digits of id>/<id>.opus.
+/* media_dir: where the files of recordings are: DIR/<organization>/<2 digits of id>/<id>.opus,
+ * or .wav.
  *
  * What it is: names, private directories (0700), and making a finished file appear whole under its
  * name. What it is not: what is in the files. Thread: any. */
@@ -19,7 +20,7 @@ struct media_path {
 
 /* Names the file and makes its directories. False with a sentence in error. */
 bool media_dir_place(const char *directory, const char *organization, const char *id,
-                     struct media_path *place, char *error, size_t room);
+                     const char *extension, struct media_path *place, char *error, size_t room);
 
 /* What stands at part appears at path, for good: renamed, and the directory brought to the disk. */
 bool media_dir_keep(const struct media_path *place, char *error, size_t room);

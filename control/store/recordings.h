@@ -9,7 +9,10 @@
 struct recordings_row {
     const char *id, *organization, *conversation;
     const char *source, *source_name;
-    const char *edge; /* or NULL */
+    const char *edge;    /* or NULL */
+    const char *account; /* of the carrier, or NULL */
+    const char *purpose; /* call or voicemail */
+    const char *store;   /* disk or s3 */
     const char *path, *media_type;
     int64_t started_at_ms, duration_ms, bytes;
     struct span sha256, peaks;
@@ -26,11 +29,34 @@ enum db_result recordings_has(struct db *db, const char *source, const char *sou
 /* Bit rate in force for an organisation. */
 enum db_result recordings_kbps(struct db *db, const char *organization, unsigned *kbps);
 
+/* Links a message that a caller left with its sound, where its callback has come. */
+enum db_result recordings_link_voicemail(struct db *db, const char *account, const char *sid,
+                                         const char *recording);
+
+/* Does the organisation want the carrier's copy deleted? Within a transaction of it. */
+enum db_result recordings_wants_carrier_copy_deleted(struct db *db, bool *wants);
+
+/* What is to be deleted. Within a transaction of the organisation. rows: path, store, state,
+ * source_name, account, carrier_deleted; none: there is no such recording. */
+enum db_result recordings_look(struct db *db, const char *id, struct db_rows **rows);
+
+/* It is gone here, or at the carrier; with who had it done. Within a transaction of the
+ * organisation. */
+enum db_result recordings_deleted(struct db *db, const char *id, bool at_carrier, const char *by);
+
+/* Has what is too old deleted, for all organisations. */
+enum db_result recordings_expire(struct db *db);
+
+/* Notes an access ("link", "read", "exported"); access gets the row's id. expires_at_ms: -1: none.
+ * Under the recording's organisation, which must be named or is known to the admin. */
+enum db_result recordings_note(struct db *db, const char *id, const char *what, const char *by,
+                               int64_t expires_at_ms, char access[37]);
+
 /* For people: id, started, organization, call, duration, bytes, state. */
 enum db_result recordings_list(struct db *db, const char *organization, unsigned limit,
                                struct db_rows **rows);
 enum db_result recordings_show(struct db *db, const char *id, struct db_rows **rows); /* JSON */
-/* path, sha256, state. */
+/* path, sha256, state, store, bytes, media type, organization. */
 enum db_result recordings_find(struct db *db, const char *id, struct db_rows **rows);
 
 #endif

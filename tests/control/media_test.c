@@ -323,7 +323,7 @@ static void files_are_private_and_appear_whole(void **state)
     struct media_path place;
     struct stat status;
     char error[256] = "";
-    assert_true(media_dir_place(in_directory("media"), "aa", "0123", &place, error, sizeof error));
+    assert_true(media_dir_place(in_directory("media"), "aa", "0123", "opus", &place, error, sizeof error));
     assert_string_equal(place.name, "aa/01/0123.opus");
     assert_int_equal(stat(in_directory("media/aa/01"), &status), 0);
     assert_int_equal(status.st_mode & 0777, 0700);
@@ -334,7 +334,7 @@ static void files_are_private_and_appear_whole(void **state)
     assert_int_equal(access(place.path, F_OK), -1);
     assert_true(media_dir_keep(&place, error, sizeof error));
     assert_int_equal(access(place.path, F_OK), 0);
-    assert_false(media_dir_place("/proc/nowhere", "aa", "0123", &place, error, sizeof error));
+    assert_false(media_dir_place("/proc/nowhere", "aa", "0123", "opus", &place, error, sizeof error));
     assert_non_null(strstr(error, "cannot be made"));
 }
 

@@ -52,6 +52,7 @@ class System:
     def __init__(self, cores="any:1", ai_arguments=(), edge_arguments=(), tls=False):
         self.cores, self.ai_arguments, self.edge_arguments = cores, list(ai_arguments), list(edge_arguments)
         self.tls = tls
+        self.control_arguments, self.settings = [], {}  # flags of serve; environment of every ringbridge-control
         self.processes = {}
 
     # ---- life ----
@@ -105,7 +106,7 @@ class System:
         return {name: os.environ[name] for name in names if name in os.environ} | {
             "DATABASE_URL": self.database_url, "PUBLIC_URL": PUBLIC_URL, "TWILIO_ACCOUNT_SID": ACCOUNT,
             "TWILIO_AUTH_TOKEN": TOKEN, "RINGBRIDGE_SECRET_KEY": "5e" * 32, "OPENAI_API_KEY": "practice-key",
-            "OPENAI_REALTIME_URL": self.ai_url()} | more
+            "OPENAI_REALTIME_URL": self.ai_url(), "TWILIO_API_BASE": "http://127.0.0.1:1"} | self.settings | more
 
     def ai_url(self):
         return f"ws://127.0.0.1:{self.ai_port}/v1/realtime"
@@ -149,7 +150,7 @@ class System:
         for directory in (self.spool, self.media):
             directory.mkdir(mode=0o700, exist_ok=True)
         self.start("control", BIN / "ringbridge-control", "serve", "--socket", self.socket_path, "--spool", self.spool,
-                   "--media-dir", self.media)
+                   "--media-dir", self.media, *self.control_arguments)
         eventually("control listens", self.socket_path.exists)
 
     def start_edge(self):
