@@ -82,6 +82,8 @@ static bool open_cores(void)
             .cores_count = options->cores_count,
             .cpu = options->pinned ? (int)options->cores[i] : -1,
             .calls_max = options->calls_max,
+            .io = {.address_conns_max = options->address_conns_max,
+                   .address_news_max = options->address_news_max},
             .listen = options->listen_address,
             .listen_bytes = options->listen_bytes,
             .listen_tls = options->listen_tls_address,

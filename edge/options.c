@@ -21,6 +21,8 @@ enum key {
     STREAM_URL,
     CORES,
     MAX_CALLS,
+    ADDRESS_CONNS,
+    ADDRESS_NEWS,
     DRAIN,
     LOG,
     CHECK,
@@ -54,6 +56,11 @@ static const struct {
                "processors to pin one thread each to: 0-3,6; \"any:N\" for N threads unpinned"},
     [MAX_CALLS] = {"max-calls", "N", "RINGBRIDGE_MAX_CALLS", "",
                    "calls per core; more are refused at the door (default 4096)"},
+    [ADDRESS_CONNS] = {"address-connections", "N", "RINGBRIDGE_ADDRESS_CONNECTIONS", "",
+                       "connections per core that one address (of IPv6: one /64) may have open "
+                       "(default 12288)"},
+    [ADDRESS_NEWS] = {"address-rate", "N", "RINGBRIDGE_ADDRESS_RATE", "",
+                      "new connections per core and second from one address (default 2000)"},
     [DRAIN] = {"drain-seconds", "N", "RINGBRIDGE_DRAIN_SECONDS", "300",
                "on SIGTERM: how long running calls may go on"},
     [LOG] = {"log", "text|json", "RINGBRIDGE_LOG", "text", "how a log line looks"},
@@ -223,6 +230,8 @@ static bool understand(struct options *options, const char *const values[KEYS])
     options->metrics = values[METRICS];
     options->control = values[CONTROL];
     options->calls_max = CALLS_PER_CORE;
+    options->address_conns_max = ADDRESS_CONNS_MAX;
+    options->address_news_max = ADDRESS_NEWS_MAX;
     options->log_format = strcmp(values[LOG], "json") == 0 ? LOG_JSON : LOG_TEXT;
     if (strcmp(values[LOG], "json") != 0 && strcmp(values[LOG], "text") != 0)
         return wrong(LOG, values[LOG], "give text or json");
@@ -233,6 +242,10 @@ static bool understand(struct options *options, const char *const values[KEYS])
            read_stream_url(options, values[STREAM_URL]) && read_cores(options, values[CORES]) &&
            (!values[MAX_CALLS][0] ||
             read_number(MAX_CALLS, values[MAX_CALLS], 1, CONNS_MAX / 2, &options->calls_max)) &&
+           (!values[ADDRESS_CONNS][0] || read_number(ADDRESS_CONNS, values[ADDRESS_CONNS], 1,
+                                                     CONNS_MAX, &options->address_conns_max)) &&
+           (!values[ADDRESS_NEWS][0] || read_number(ADDRESS_NEWS, values[ADDRESS_NEWS], 1, 1000000,
+                                                    &options->address_news_max)) &&
            read_number(DRAIN, values[DRAIN], 0, 86400, &options->drain_s) && cohere(options);
 }
 

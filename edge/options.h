@@ -18,7 +18,8 @@ struct options {
     const char *stream_url;                 /* "": Twilio cannot tell this edge from others */
     unsigned cores[CORES_MAX], cores_count; /* processor numbers */
     bool pinned;
-    unsigned calls_max; /* per core */
+    unsigned calls_max;                           /* per core */
+    unsigned address_conns_max, address_news_max; /* per core and address */
     unsigned drain_s;
     enum log_format log_format;
     bool check, plan;

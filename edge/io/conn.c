@@ -33,6 +33,7 @@ void conn_free(struct io *io, struct conn *conn)
     pool_give(&io->pool, conn->greeting);
     tls_free(conn->tls);
     ws_close(conn->ws);
+    door_leave(&io->door, conn->door);
     GAUGE_SUB(io->config.metrics, conns_open, 1);
     slab_give(&io->conns, conn->socket.ref);
 }

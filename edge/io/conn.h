@@ -28,13 +28,14 @@ struct conn;
 
 struct io_config {
     unsigned core;
-    unsigned conns_max;            /* 0: CONNS_MAX; small in tests */
-    unsigned ring_entries;         /* 0: RING_ENTRIES */
-    unsigned receive_buffers;      /* 0: RECEIVE_BUFFERS */
-    struct tls_server *tls_server; /* NULL: no TLS listener; borrowed */
-    struct tls_client *tls_client; /* borrowed */
-    struct metrics *metrics;       /* borrowed */
-    unsigned files_max;            /* open at once; 0: none */
+    unsigned conns_max;                           /* 0: CONNS_MAX; small in tests */
+    unsigned ring_entries;                        /* 0: RING_ENTRIES */
+    unsigned receive_buffers;                     /* 0: RECEIVE_BUFFERS */
+    struct tls_server *tls_server;                /* NULL: no TLS listener; borrowed */
+    struct tls_client *tls_client;                /* borrowed */
+    struct metrics *metrics;                      /* borrowed */
+    unsigned files_max;                           /* open at once; 0: none */
+    unsigned address_conns_max, address_news_max; /* 0: ADDRESS_CONNS_MAX, ADDRESS_NEWS_MAX */
     int doorbell; /* eventfd to watch, -1: none; its ringing comes out as OP_WAKE */
     /* for tests and benches; 0: as in limits.h */
     size_t send_queue_bytes_max;

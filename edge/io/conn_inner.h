@@ -13,6 +13,7 @@
 #define RINGBRIDGE_EDGE_IO_CONN_INNER_H
 
 #include "edge/io/conn.h"
+#include "edge/io/door.h"
 #include "edge/io/load.h"
 #include "edge/io/pool.h"
 #include "edge/io/slab.h"
@@ -92,6 +93,7 @@ struct conn {
     unsigned controls; /* control frames since controls_at_ms */
     uint64_t controls_at_ms;
 
+    uint32_t door; /* server: its address's place there */
     uint32_t leg;
     uint64_t owner;
     struct sockaddr_storage peer; /* client */
@@ -140,6 +142,7 @@ struct io {
     struct io_config config;
     struct ring *ring;
     struct slab conns;
+    struct door door;
     struct slab files;
     struct wheel wheel;
     struct pool pool;

@@ -7,6 +7,7 @@
 /* A connection between two cores: nobody's ring knows it. */
 struct conn_parcel {
     int fd;
+    uint64_t door_key;
     bool eof, eof_clean;
     struct tls *tls;
     size_t bytes; /* the request at hand and whatever came behind it */
@@ -27,13 +28,14 @@ void conn_hand_over(struct io *io, struct conn *conn, struct mail *target, uint3
     conn_enter(io, conn, PHASE_MOVE, WS_CLOSE_MS);
 }
 
-static struct conn_parcel *pack(const struct conn *conn)
+static struct conn_parcel *pack(const struct io *io, const struct conn *conn)
 {
     struct span rest = block_span(conn->rest);
     struct conn_parcel *parcel = malloc(sizeof *parcel + rest.bytes);
     if (!parcel)
         return NULL;
     *parcel = (struct conn_parcel){.fd = conn->socket.fd,
+                                   .door_key = door_key_of(&io->door, conn->door),
                                    .eof = conn->eof,
                                    .eof_clean = conn->eof_clean,
                                    .tls = conn->tls,
@@ -48,7 +50,7 @@ void conn_move_ship(struct io *io, struct conn *conn)
 {
     assert(conn->phase == PHASE_MOVE && conn->socket.in_flight == 0);
     assert(conn->send_bytes == 0 && conn->rest);
-    struct conn_parcel *parcel = pack(conn);
+    struct conn_parcel *parcel = pack(io, conn);
     struct letter letter = {.kind = conn->move_kind, .content = parcel};
     if (parcel && mail_send(conn->move_target, letter)) {
         conn->socket.fd = -1;
@@ -84,6 +86,7 @@ struct conn *conn_adopt(struct io *io, struct conn_parcel *parcel)
     memcpy(rest->data, parcel->data, parcel->bytes);
     rest->end = parcel->bytes;
     conn->rest = rest;
+    conn->door = door_move_in(&io->door, parcel->door_key, io->now_ms);
     conn->tls = parcel->tls;
     conn->eof = parcel->eof;
     conn->eof_clean = parcel->eof_clean;

@@ -47,6 +47,10 @@ static struct io_config with_defaults(struct io_config config)
     config.fragments_max = config.fragments_max ? config.fragments_max : WS_FRAGMENTS_MAX;
     if (!config.completions_max)
         config.completions_max = TURN_COMPLETIONS_MAX;
+    if (!config.address_conns_max)
+        config.address_conns_max = ADDRESS_CONNS_MAX;
+    if (!config.address_news_max)
+        config.address_news_max = ADDRESS_NEWS_MAX;
     if (!config.shakes_max)
         config.shakes_max = SHAKE_TURN_MAX;
     if (!config.strangers_max)
@@ -68,6 +72,9 @@ struct io *io_open(const struct io_config *config, char *error, size_t room)
         return NULL;
     io->config = with_defaults(*config);
     struct ring_config ring = plan_ring(&io->config);
+    struct door_limits limits = {.places = ADDRESSES_KEPT,
+                                 .open_max = io->config.address_conns_max,
+                                 .news_max = io->config.address_news_max};
     if (!slab_open(&io->conns, io->config.conns_max, sizeof(struct conn)))
         goto failed;
     if (!file_open_all(io))
@@ -75,6 +82,8 @@ struct io *io_open(const struct io_config *config, char *error, size_t room)
     io->ring = ring_open(&ring, error, room);
     if (!io->ring)
         goto failed_files;
+    if (!door_open(&io->door, &limits))
+        goto failed_ring;
     read_clock(io);
     wheel_open(&io->wheel, io->now_ms);
     pool_open(&io->pool, io->config.pool_bytes_max);
@@ -82,6 +91,8 @@ struct io *io_open(const struct io_config *config, char *error, size_t room)
     io->doorbell = (struct ring_socket){.fd = config->doorbell, .ref = DOORBELL_REF};
     return io;
 
+failed_ring:
+    ring_close(io->ring);
 failed_files:
     slab_close(&io->files);
 failed_slab:
@@ -165,6 +176,7 @@ void io_close(struct io *io)
     io_flush(io);
     assert(io->conns.live == 0 && io->pool.lent_bytes == 0);
     ring_close(io->ring);
+    door_close(&io->door);
     slab_close(&io->conns);
     slab_close(&io->files);
     pool_close(&io->pool);
@@ -266,17 +278,35 @@ unsigned io_pressure(const struct io *io)
     return io->load.share / (LOAD_WHOLE / 100);
 }
 
-/* A conn for what was accepted. No slot, or too many handshakes wait: the socket is closed at once,
- * which is all that a stranger can be told before TLS. */
+/* Who may not come in is closed at once, which is all that a stranger can be told before TLS. */
+static struct conn *turn_away(struct io *io, int fd, enum fault fault)
+{
+    COUNT(io->config.metrics, faults[fault]);
+    ring_drop(io->ring, fd);
+    return NULL;
+}
+
+/* A conn for what was accepted. A peer that is gone already has no address; its first receive will
+ * tell. */
 static struct conn *take_in(struct io *io, const struct listener *listener, int fd)
 {
-    bool busy = listener->tls && io->strangers.count >= io->config.strangers_max;
-    struct conn *conn = io->closing || busy ? NULL : conn_make(io, fd, true);
+    struct sockaddr_storage peer;
+    uint32_t place = 0;
+    enum fault fault = FAULT_NONE;
+    if (io->closing)
+        return turn_away(io, fd, FAULT_no_capacity);
+    if (listener->tls && io->strangers.count >= io->config.strangers_max)
+        return turn_away(io, fd, FAULT_tls_busy);
+    if (ring_kernel_peer(fd, &peer))
+        fault = door_enter(&io->door, door_key(&peer), io->now_ms, &place);
+    if (fault != FAULT_NONE)
+        return turn_away(io, fd, fault);
+    struct conn *conn = conn_make(io, fd, true);
     if (!conn) {
-        COUNT(io->config.metrics, faults[busy ? FAULT_tls_busy : FAULT_no_capacity]);
-        ring_drop(io->ring, fd);
-        return NULL;
+        door_leave(&io->door, place);
+        return turn_away(io, fd, FAULT_no_capacity);
     }
+    conn->door = place;
     conn->phase = listener->tls ? PHASE_HANDSHAKE : PHASE_HEAD;
     return conn;
 }

@@ -303,6 +303,16 @@ def odd_but_legal_streams_are_carried():
         assert digits == [{"digit": "5"}], digits
 
 
+def an_address_has_only_so_many_connections():
+    with System(edge_arguments=["--address-connections", "8"]) as system:
+        system.organisation("A", "+15550100")
+        crowd = [socket.create_connection(("127.0.0.1", system.listen), source_address=("127.0.0.2", 0)) for _ in range(20)]
+        eventually("the rest was turned away", lambda: fault(system, "address_full") == 12)
+        Beside(system).check()
+        for peer in crowd:
+            peer.close()
+
+
 if __name__ == "__main__":
     run(http_is_strict, a_slow_head_is_cut_off, webhooks_need_their_signature, unknown_numbers_are_refused_in_words,
-        tickets_hold, streams_are_strict, odd_but_legal_streams_are_carried)
+        an_address_has_only_so_many_connections, tickets_hold, streams_are_strict, odd_but_legal_streams_are_carried)
