@@ -2,9 +2,7 @@
 
 #include "control/json_read.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #define URL_BYTES 1024
 
@@ -82,27 +80,10 @@ static void write_field(FILE *out, const char *name, const char *value)
             name, value);
 }
 
-static bool copy_file(FILE *out, const char *path)
-{
-    char block[65536];
-    size_t bytes, all = 0;
-    FILE *file = fopen(path, "re");
-    if (!file)
-        return false;
-    while ((bytes = fread(block, 1, sizeof block, file)) > 0 && all <= AI_REST_SOUND_BYTES) {
-        fwrite(block, 1, bytes, out);
-        all += bytes;
-    }
-    bool whole = !ferror(file) && all > 0 && all <= AI_REST_SOUND_BYTES;
-    fclose(file);
-    return whole;
-}
-
-/* The format is told by the file name's ending. NULL: it cannot be read, or is too large. */
-static char *write_form(const char *path, const char *model, const char *language, size_t *bytes)
+static char *write_form(struct span sound, const char *ending, const char *model,
+                        const char *language, size_t *bytes)
 {
     char *form = NULL;
-    const char *ending = strrchr(path, '.');
     FILE *out = open_memstream(&form, bytes);
     if (!out)
         return NULL;
@@ -113,10 +94,10 @@ static char *write_form(const char *path, const char *model, const char *languag
     fprintf(out,
             "--" BOUNDARY "\r\nContent-Disposition: form-data; name=\"file\"; "
             "filename=\"message%s\"\r\nContent-Type: application/octet-stream\r\n\r\n",
-            ending && !strchr(ending, '/') ? ending : ".wav");
-    bool whole = copy_file(out, path);
+            ending);
+    fwrite(sound.data, 1, sound.bytes, out);
     fputs("\r\n--" BOUNDARY "--\r\n", out);
-    if (fclose(out) == 0 && whole)
+    if (fclose(out) == 0)
         return form;
     free(form);
     return NULL;
@@ -133,19 +114,21 @@ static enum ai_rest_end read_words(struct http_client_response *response, char *
     return *text ? AI_REST_ANSWERED : AI_REST_LATER;
 }
 
-enum ai_rest_end ai_rest_transcribe(const struct ai_rest *ai, const char *path, const char *model,
-                                    const char *language, char **text,
+enum ai_rest_end ai_rest_transcribe(const struct ai_rest *ai, struct span sound, const char *ending,
+                                    const char *model, const char *language, char **text,
                                     struct http_client_response *response)
 {
     size_t bytes = 0;
-    char *form = write_form(path, model, language, &bytes);
     *text = NULL;
-    if (!form) {
-        *response = (struct http_client_response){.end = HTTP_CLIENT_failed, .retry_after_s = -1};
-        snprintf(response->error, sizeof response->error,
-                 "the sound cannot be read, or is larger "
-                 "than is taken");
+    *response = (struct http_client_response){.end = HTTP_CLIENT_failed, .retry_after_s = -1};
+    if (sound.bytes == 0 || sound.bytes > AI_REST_SOUND_BYTES) {
+        snprintf(response->error, sizeof response->error, "the sound is empty or too large");
         return AI_REST_NEVER;
+    }
+    char *form = write_form(sound, ending, model, language, &bytes);
+    if (!form) {
+        snprintf(response->error, sizeof response->error, "no memory");
+        return AI_REST_LATER;
     }
     enum ai_rest_end end =
         post(ai, "/audio/transcriptions", "multipart/form-data; boundary=" BOUNDARY,

@@ -35,9 +35,10 @@ enum ai_rest_end {
 enum ai_rest_end ai_rest_respond(const struct ai_rest *ai, const char *body,
                                  struct http_client_response *response);
 
-/* POST /audio/transcriptions with a file. language: a tag or "". text: malloc'ed when answered. */
-enum ai_rest_end ai_rest_transcribe(const struct ai_rest *ai, const char *path, const char *model,
-                                    const char *language, char **text,
+/* POST /audio/transcriptions. ending: of the file's name, by which the format is told, e.g. ".wav".
+ * language: a tag or "". text: malloc'ed when answered. */
+enum ai_rest_end ai_rest_transcribe(const struct ai_rest *ai, struct span sound, const char *ending,
+                                    const char *model, const char *language, char **text,
                                     struct http_client_response *response);
 
 #endif

@@ -8,7 +8,7 @@ struct writer {
     enum template_escape escape;
     const char *text; /* the whole template: where lines begin */
     const json_t *objects[TEMPLATE_DEPTH_MAX];
-    int depth;
+    int depth, rows; /* rows of lists so far */
 };
 
 /* From {{ to }}; of a section that has its line for itself, from the line's begin to its end. */
@@ -154,6 +154,8 @@ static bool write_section(struct writer *writer, const json_t *value, const char
     if (writer->depth == TEMPLATE_DEPTH_MAX)
         return false;
     for (size_t i = 0; i < json_array_size(value) && fine; i++) {
+        if (++writer->rows > TEMPLATE_ROWS_MAX)
+            return false;
         writer->objects[writer->depth++] = json_array_get(value, i);
         fine = write_part(writer, from, end);
         writer->depth--;

@@ -7,7 +7,8 @@
  * language; what needs thinking is thought in after_render.c. Templates are ours
  * (control/templates), fields hold what strangers said: they are escaped here and nowhere else.
  *
- * Thread: any. Bounds: TEMPLATE_DEPTH_MAX sections in each other. */
+ * Thread: any. Bounds: TEMPLATE_DEPTH_MAX lists in each other, TEMPLATE_ROWS_MAX rows
+ * in all. */
 #ifndef RINGBRIDGE_CONTROL_TEMPLATE_H
 #define RINGBRIDGE_CONTROL_TEMPLATE_H
 
@@ -17,6 +18,7 @@
 
 #define TEMPLATE_DEPTH_MAX 8
 #define TEMPLATE_NAME_MAX  64
+#define TEMPLATE_ROWS_MAX  100000
 
 /* What a field's text must not become. Control characters but tab and newline are left out in all.
  */
@@ -27,7 +29,8 @@ enum template_escape {
     TEMPLATE_LINE   /* one line: newlines become blanks */
 };
 
-/* False when the template itself is wrong: a section that does not end, or too many in each other.
+/* False when the template itself is wrong: a section that does not end, or too many in each other,
+ * or too many rows.
  * Then out holds what came before. */
 bool template_write(FILE *out, const char *text, const json_t *fields, enum template_escape escape);
 

@@ -9,7 +9,9 @@
 
 #include "common/span.h"
 
-#define WEBHOOK_SIGN_SECRET_BYTES 32
+#define WEBHOOK_SIGN_SECRET_BYTES 32 /* of a new one; 24 to 64 are taken */
+#define WEBHOOK_SIGN_KEY_MIN      24
+#define WEBHOOK_SIGN_KEY_MAX      64
 #define WEBHOOK_SIGN_SECRET_TEXT  (6 + 44 + 1) /* with NUL */
 #define WEBHOOK_SIGN_TEXT         (3 + 44 + 1) /* with NUL */
 

@@ -279,13 +279,17 @@ COMMENT ON FUNCTION plan_after_call IS 'Plans what is done after a call that is 
 
 
 -- A message that a caller left is told of by itself: when it is complete, whichever webhook said so.
--- The job waits for its sound to be fetched and written down.
+-- The job is due when its sound has been fetched; or after a minute, to find out that it has not.
 CREATE FUNCTION plan_voicemail() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.status = 'completed' AND wants_after_call(NEW.organization_id) THEN
         PERFORM enqueue_job(NEW.organization_id, 'voicemail_after', NEW.id::text,
-                            jsonb_build_object('voicemail', NEW.id), 1000);
+                            jsonb_build_object('voicemail', NEW.id), 1000,
+                            CASE WHEN EXISTS (SELECT FROM recordings
+                                              WHERE organization_id = NEW.organization_id
+                                              AND source = 'carrier' AND source_name = NEW.recording_sid)
+                                 THEN now() ELSE now() + interval '1 minute' END);
     END IF;
     RETURN NULL;
 END
@@ -293,6 +297,32 @@ $$;
 COMMENT ON FUNCTION plan_voicemail() IS 'Trigger: plans what is done with a complete voicemail, once.';
 CREATE TRIGGER after_voicemail AFTER INSERT OR UPDATE OF status ON voicemails
     FOR EACH ROW EXECUTE FUNCTION plan_voicemail();
+
+CREATE FUNCTION hurry_voicemail() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE jobs AS j SET due_at = now() FROM voicemails AS v
+    WHERE v.organization_id = NEW.organization_id AND v.recording_sid = NEW.source_name
+      AND j.organization_id = NEW.organization_id AND j.kind = 'voicemail_after'
+      AND j.idempotency_key = v.id::text AND j.state = 'queued';
+    RETURN NULL;
+END
+$$;
+COMMENT ON FUNCTION hurry_voicemail() IS 'Trigger: the sound is there that the job of a voicemail waits for.';
+CREATE TRIGGER voicemail_fetched AFTER INSERT ON recordings
+    FOR EACH ROW WHEN (NEW.source = 'carrier') EXECUTE FUNCTION hurry_voicemail();
+
+CREATE FUNCTION voicemail_sound(voicemail uuid)
+RETURNS TABLE (conversation uuid, transcription text, duration_ms bigint, path text, store text)
+LANGUAGE sql STABLE AS $$
+    SELECT v.conversation_id, v.transcription, v.duration_ms, r.path,
+           coalesce(to_jsonb(r) ->> 'store', 'disk')
+    FROM voicemails AS v
+    LEFT JOIN recordings AS r ON r.organization_id = v.organization_id AND r.source = 'carrier'
+          AND r.source_name = v.recording_sid AND r.state = 'ready'
+    WHERE v.id = voicemail
+$$;
+COMMENT ON FUNCTION voicemail_sound IS 'Where a message''s sound is, and its words as far as there are any.';
 
 -- ---------------------------------------------------------------------------------------------
 -- Everything that summaries and templates are made from, as one JSON object.

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/media/store.h"
 #include "control/store/after_calls.h"
 #include "control/store/deliveries.h"
 #include "control/summary.h"
@@ -21,8 +22,8 @@ static enum db_result read_all(struct db *db, void *context)
     if (result == DB_OK)
         result = after_calls_job_age(db, claimed->id, &after->age_s);
     if (result == DB_OK)
-        result =
-            after_calls_ai_key(db, &after->options->seal, claimed->organization, after->ai_key);
+        result = after_calls_ai_key(db, &after->options->seal, claimed->organization, after->ai_key,
+                                    &after->ai_key_lost);
     return result;
 }
 
@@ -62,7 +63,7 @@ bool after_ai(struct after *after, struct ai_rest *ai)
                            .ca_path = options->ca_path,
                            .must_stop = job_must_stop_asking,
                            .context = after->job};
-    return ai->key != NULL;
+    return ai->key && !after->ai_key_lost;
 }
 
 static bool was_said(const json_t *facts)
@@ -112,7 +113,8 @@ bool after_sum_up(struct after *after, const json_t *voicemail, int64_t patience
     else if (!voicemail && !was_said(after->facts))
         after->outcome = summary_none("silent", NULL);
     else if (!after_ai(after, &ai))
-        after->outcome = summary_none("failed", "nobody has an API key for the AI");
+        after->outcome =
+            summary_none("failed", "there is no API key for the AI, or it does not open");
     if (after->outcome)
         return true;
     enum ai_rest_end asked = ask(after, &ai, voicemail, &response);
@@ -252,4 +254,33 @@ enum db_result after_put(const struct after *after, struct db *db, const char *e
             result = deliveries_add(db, &delivery);
     }
     return result;
+}
+
+/* ---- sound ---- */
+
+uint8_t *after_sound(struct after *after, const char *path, const char *store, size_t *bytes,
+                     char *error, size_t room)
+{
+    struct store from = {
+        .options = after->options, .must_stop = job_must_stop_asking, .context = after->job};
+    const struct store_kind *kind = store_named(after->options, store);
+    uint8_t *sound = kind ? malloc(AI_REST_SOUND_BYTES + STORE_PIECE_BYTES) : NULL;
+    size_t taken = 1;
+    *bytes = 0;
+    if (!sound) {
+        snprintf(error, room, kind ? "no memory" : "this control has no store \"%s\"", store);
+        return NULL;
+    }
+    while (taken > 0 && *bytes < AI_REST_SOUND_BYTES) {
+        enum store_end end =
+            kind->read(&from, path, *bytes, sound + *bytes, STORE_PIECE_BYTES, &taken);
+        if (end != STORE_DONE) {
+            snprintf(error, room, "%s",
+                     end == STORE_MISSING ? "its file is not there" : from.error);
+            free(sound);
+            return NULL;
+        }
+        *bytes += taken;
+    }
+    return sound;
 }

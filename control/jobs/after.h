@@ -17,16 +17,17 @@ struct after {
     const struct options *options;
     char conversation[UUID_TEXT_BYTES + 1];
     json_t *facts;
-    int64_t age_s; /* of the job */
-    char ai_key[ACCOUNTS_SECRET_MAX];
-    json_t *outcome;  /* summary.h */
+    int64_t age_s;                    /* of the job */
+    char ai_key[ACCOUNTS_SECRET_MAX]; /* its own, or "" */
+    bool ai_key_lost;                 /* it has one that does not open */
+    json_t *outcome;                  /* summary.h */
     json_t *messages; /* deliveries to be made: objects of id, kind, endpoint, target, key, body */
 };
 
 /* Reads facts, age and key of after->conversation. DB_OK and no facts: there is no such call. */
 enum db_result after_read(struct after *after, struct db *db);
 
-/* The AI as this organisation may ask it. False: nobody has a key. */
+/* The AI as this organisation may ask it. False: there is no key for it. */
 bool after_ai(struct after *after, struct ai_rest *ai);
 
 /* Sets after->outcome, with or without a summary. False: it is to be tried again, *end says how; as
@@ -45,6 +46,10 @@ enum db_result after_put(const struct after *after, struct db *db, const char *e
 /* A setting's text, or "". */
 const char *after_setting(const struct after *after, const char *name);
 int64_t after_setting_number(const struct after *after, const char *name);
+
+/* The bytes of a kept file, malloc'ed. NULL with a sentence in error. */
+uint8_t *after_sound(struct after *after, const char *path, const char *store, size_t *bytes,
+                     char *error, size_t room);
 
 void after_free(struct after *after);
 

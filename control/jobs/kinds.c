@@ -15,6 +15,7 @@ int kinds_choose(const struct options *options, const struct job_kind *kinds[JOB
     kinds[count++] = &recording_fetch;
     kinds[count++] = &recording_delete;
     kinds[count++] = &carrier_delete;
+    kinds[count++] = &voicemail_after;
     return count;
 }
 

@@ -44,7 +44,7 @@ enum db_result after_calls_job_age(struct db *db, const char *job, int64_t *age_
 }
 
 enum db_result after_calls_ai_key(struct db *db, const struct seal *seal, const char *organization,
-                                  char key[ACCOUNTS_SECRET_MAX])
+                                  char key[ACCOUNTS_SECRET_MAX], bool *lost)
 {
     static const struct db_statement query = {
         "SELECT sealed FROM credentials WHERE organization_id = $1::uuid AND kind = 'openai'", 1};
@@ -52,12 +52,14 @@ enum db_result after_calls_ai_key(struct db *db, const struct seal *seal, const 
     char context[ACCOUNTS_CONTEXT_MAX];
     size_t bytes;
     key[0] = '\0';
+    *lost = false;
     enum db_result result = db_run(db, &query, db_values(db_text(organization)), &rows);
     if (result == DB_OK && db_rows_count(rows) == 1) {
         uint8_t *sealed = db_cell_bytes(rows, 0, 0, &bytes);
         accounts_context(organization, "openai", "", context);
-        if (!sealed ||
-            !seal_read(seal, context, span_from(sealed, bytes), key, ACCOUNTS_SECRET_MAX))
+        *lost = !sealed ||
+                !seal_read(seal, context, span_from(sealed, bytes), key, ACCOUNTS_SECRET_MAX);
+        if (*lost)
             key[0] = '\0';
         free(sealed);
     }
@@ -103,6 +105,26 @@ enum db_result after_calls_add(struct db *db, const char *organization, const ch
     db_array_free(&follow_up);
     free(text);
     return result;
+}
+
+enum db_result after_calls_voicemail(struct db *db, const char *voicemail, struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT conversation, transcription, duration_ms, path, store FROM "
+        "voicemail_sound($1::uuid)",
+        1};
+    return db_run(db, &query, db_values(db_text(voicemail)), rows);
+}
+
+enum db_result after_calls_voicemail_put(struct db *db, const char *voicemail,
+                                         const char *transcription, const char *summary)
+{
+    static const struct db_statement query = {
+        "UPDATE voicemails SET transcription = coalesce($2, transcription), "
+        "summary = coalesce($3, summary) WHERE id = $1::uuid",
+        3};
+    return db_run(db, &query,
+                  db_values(db_text(voicemail), db_text(transcription), db_text(summary)), NULL);
 }
 
 /* ---- settings ---- */

@@ -17,9 +17,10 @@ enum db_result after_calls_facts(struct db *db, const char *conversation, json_t
 /* How long ago a job was made, in seconds. Within a transaction of its organisation. */
 enum db_result after_calls_job_age(struct db *db, const char *job, int64_t *age_s);
 
-/* The organisation's own key for the AI, or "". Within its transaction; wipe it. */
+/* The organisation's own key for the AI, or "". lost: it has one that does not open, and the
+ * installation's is not to be billed for it. Within its transaction; wipe it. */
 enum db_result after_calls_ai_key(struct db *db, const struct seal *seal, const char *organization,
-                                  char key[ACCOUNTS_SECRET_MAX]);
+                                  char key[ACCOUNTS_SECRET_MAX], bool *lost);
 
 /* The call is done with. added: false when it was before; then nothing was changed. Within a
  * transaction. outcome: summary.h. */
@@ -29,6 +30,20 @@ enum db_result after_calls_add(struct db *db, const char *organization, const ch
 /* What was found out about a call, as summary.h has it; NULL when nothing was (yet). As the admin.
  */
 enum db_result after_calls_outcome(struct db *db, const char *conversation, json_t **outcome);
+
+/* A message that a caller left. No row: there is none. Within a transaction of the organisation. */
+enum after_calls_voicemail {
+    AFTER_CALLS_CONVERSATION,
+    AFTER_CALLS_TRANSCRIPTION, /* or NULL: not written down yet */
+    AFTER_CALLS_DURATION_MS,
+    AFTER_CALLS_PATH, /* or NULL: its sound has not been fetched */
+    AFTER_CALLS_STORE
+};
+enum db_result after_calls_voicemail(struct db *db, const char *voicemail, struct db_rows **rows);
+
+/* Its words or its summary; NULL: as it is. Within a transaction of the organisation. */
+enum db_result after_calls_voicemail_put(struct db *db, const char *voicemail,
+                                         const char *transcription, const char *summary);
 
 /* For people: key, value, own or default. */
 enum db_result after_calls_settings(struct db *db, const char *organization, struct db_rows **rows);
