@@ -44,8 +44,8 @@
 #define STREAM_GAP_FILL_MS_MAX   5000  /* a larger jump of timestamps is an event, not silence */
 #define CALL_EARLY_BYTES_MAX                                                                       \
     40000 /* caller audio kept until the AI is ready: 5 s, oldest dropped */
-#define CALL_STALE_BYTES_MAX                                                                       \
-    16000 /* .. and while it does not read what it has: 2 s, oldest dropped */
+#define CALL_STALE_MS        2000 /* an AI that has not caught up for so long: no more is kept */
+#define CALL_STALE_BYTES_MAX (CALL_STALE_MS * 8) /* .. than this, oldest dropped */
 #define AI_QUEUE_BYTES_MAX   24576 /* appends it has not taken, mu-law: 1.6 s; PCM: four times */
 #define CALL_JOIN_BYTES_MAX  800   /* caller audio that waits to share an append: 100 ms */
 #define CALL_JOIN_PRESSED_MS 60    /* of it in one append, when the core works too hard */

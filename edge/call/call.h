@@ -90,8 +90,9 @@ struct up {
     uint64_t sequence;         /* carrier's last sequence number */
     uint8_t *early; /* caller audio that cannot go yet: a ring, mu-law; NULL when unused */
     size_t early_first, early_bytes;
-    bool waiting;      /* the AI has not taken what was sent */
-    uint64_t appended; /* samples given to this session of the AI: its audio clock */
+    bool waiting;        /* the AI has not taken what was sent .. */
+    uint64_t waiting_ms; /* .. since then */
+    uint64_t appended;   /* samples given to this session of the AI: its audio clock */
     struct join join;
     struct resample resample;
 };

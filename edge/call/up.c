@@ -1,7 +1,10 @@
 /* up: caller to AI. The carrier's timestamps are the clock: gaps become silence, so that every
  * sample the AI has heard has one place on it. Audio that cannot go to the AI yet is kept, bounded:
- * before it is ready, and while it reads too slowly; the oldest goes first, so that what an AI
- * hears late is never later than AI_QUEUE_BYTES_MAX and CALL_STALE_BYTES_MAX make it. */
+ * before it is ready, and while it has not taken what it was sent; the oldest goes first. A carrier
+ * that stalled sends seconds of audio at once, which fill the AI's queue for a moment only: so they
+ * are kept as long as before it is ready, and nothing is lost. An AI that is too slow is told by
+ * time: when it has not caught up for CALL_STALE_MS, no more than that is kept for it, and what it
+ * hears late is never later than AI_QUEUE_BYTES_MAX and CALL_STALE_MS make it. */
 #include "common/base64.h"
 #include "common/clock.h"
 #include "common/panic.h"
@@ -64,10 +67,17 @@ static void drop_oldest(struct calls *calls, struct call *call, size_t bytes)
     }
 }
 
+static size_t kept_bytes_max(const struct calls *calls, const struct call *call)
+{
+    bool slow =
+        call->ai.state == AI_READY && io_now_ms(calls->io) - call->up.waiting_ms >= CALL_STALE_MS;
+    return slow ? CALL_STALE_BYTES_MAX : CALL_EARLY_BYTES_MAX;
+}
+
 enum end up_keep(struct calls *calls, struct call *call, const uint8_t *codes, size_t bytes)
 {
     struct up *up = &call->up;
-    size_t most = call->ai.state == AI_READY ? CALL_STALE_BYTES_MAX : CALL_EARLY_BYTES_MAX;
+    size_t most = kept_bytes_max(calls, call);
     assert(bytes <= CALL_STALE_BYTES_MAX);
     if (!up->early && !(up->early = malloc(CALL_EARLY_BYTES_MAX)))
         return END_no_capacity;
@@ -109,6 +119,7 @@ static enum end look_at_queue(struct calls *calls, struct call *call)
     if (!up->waiting && queued > most) {
         TRY(join_flush(calls, call));
         up->waiting = true;
+        up->waiting_ms = io_now_ms(calls->io);
         COUNT(calls->metrics, ai_slow);
     } else if (up->waiting && queued <= most / 4) {
         TRY(join_flush(calls, call)); /* to the end of what is kept */

@@ -202,12 +202,39 @@ static void feed(struct scene *scene, uint64_t from, unsigned frames)
     }
 }
 
+/* The carrier stalled and sends five seconds at once: the AI is not slow for that. */
+static void loses_nothing_of_a_burst(void **state)
+{
+    (void)state;
+    for (unsigned pcm = 0; pcm < 2; pcm++) {
+        struct scene scene;
+        begin(&scene, pcm ? "{\"ai\":{\"format\":\"pcm\"}}" : "{}");
+        say_frames(&scene, 10);
+        size_t each = scene.ai.audio_bytes / 10;
+        feed(&scene, 10, 250);
+        assert_true(scene.call->up.waiting); /* or the test proves nothing */
+        scene_settle(&scene);
+        feed(&scene, 260, 1);
+        scene_settle(&scene);
+        assert_false(scene.call->up.waiting);
+        assert_int_equal(0, scene.call->figures.slow_dropped_bytes);
+        if (pcm)
+            assert_in_range(scene.ai.audio_bytes, 260 * each, 262 * each);
+        else
+            expect_audio(&scene, 261 * FRAME);
+        scene_close(&scene);
+    }
+}
+
 static void drops_the_oldest_for_a_slow_ai(void **state)
 {
     (void)state;
     struct scene scene;
     begin(&scene, "{}");
-    feed(&scene, 0, 1000); /* 20 s */
+    feed(&scene, 0, 300);
+    assert_true(scene.call->up.waiting);
+    scene.call->up.waiting_ms -= CALL_STALE_MS; /* and time goes by */
+    feed(&scene, 300, 700);                     /* 20 s in all */
     size_t queued = conn_queued_bytes(call_ai(scene.calls, scene.call));
     assert_in_range(queued, AI_QUEUE_BYTES_MAX, AI_QUEUE_BYTES_MAX + 1000);
     assert_int_equal(1, scene.metrics.ai_slow);
@@ -708,6 +735,7 @@ int main(void)
         cmocka_unit_test(holds_nothing_for_long),
         cmocka_unit_test(keeps_the_order_at_gaps),
         cmocka_unit_test(lets_go_at_stop),
+        cmocka_unit_test(loses_nothing_of_a_burst),
         cmocka_unit_test(drops_the_oldest_for_a_slow_ai),
         cmocka_unit_test(keeps_within_bounds_before_the_ai_is_ready),
         cmocka_unit_test(greets_at_frame_one),

@@ -5,6 +5,7 @@ import json
 import math
 import random
 import subprocess
+import time
 import wave
 
 from hostile import connected, open_stream, start
@@ -46,7 +47,7 @@ def speech(directory):
     return bytes(codes[:count // FRAME * FRAME])
 
 
-def talk(system, frames, read_bytes):
+def talk(system, frames, read_bytes, ahead_bytes=AHEAD_BYTES):
     """Sends frames of (timestamp_ms, codes), never more than a second ahead of what came back, since an AI that is given
     more than it takes is not given everything; returns what came back, read_bytes of it."""
     sid, stream = open_stream(system)
@@ -69,7 +70,7 @@ def talk(system, frames, read_bytes):
                      "media": {"track": "inbound", "chunk": str(number + 1), "timestamp": str(timestamp),
                                "payload": base64.b64encode(codes).decode()}})
         sent += len(codes)
-        while sent - len(heard) > AHEAD_BYTES:
+        while sent - len(heard) > ahead_bytes:
             heard += listen()
     while len(heard) < read_bytes:
         heard += listen()
@@ -140,5 +141,28 @@ def gaps_become_silence():
         system.__exit__(None, None, None)
 
 
+def a_burst_of_five_seconds_loses_nothing():
+    """The carrier stalled: what it has held back comes at once, and then it goes on as ever."""
+    system = echo_system("pcm")
+    try:
+        codes = speech(system.directory)
+        codes = (codes * (1 + 43200 // len(codes)))[:270 * FRAME]
+        frames = [(171 + 20 * i, codes[i * FRAME:(i + 1) * FRAME]) for i in range(250)]
+        last = [(171 + 20 * i, codes[i * FRAME:(i + 1) * FRAME]) for i in range(250, 270)]
+
+        def paced():
+            yield from frames
+            for frame in last:
+                time.sleep(0.02)  # the carrier's own pace
+                yield frame
+
+        sid, heard = talk(system, paced(), len(codes) - FRAME, ahead_bytes=len(codes))
+        assert system.finished(sid)["figures"]["slow_dropped_bytes"] == 0
+        assert system.metric("ringbridge_ai_slow_total") >= 1  # or the test proves nothing
+    finally:
+        system.__exit__(None, None, None)
+
+
 if __name__ == "__main__":
-    run(mulaw_is_passed_to_the_bit, the_24_khz_path_keeps_34_db, gaps_become_silence)
+    run(mulaw_is_passed_to_the_bit, the_24_khz_path_keeps_34_db, gaps_become_silence,
+        a_burst_of_five_seconds_loses_nothing)

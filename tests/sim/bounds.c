@@ -94,7 +94,7 @@ static void check_up(struct calls *calls, struct call *call)
 {
     const struct up *up = &call->up;
     const struct conn *ai = call_ai(calls, call);
-    size_t kept_most = call->ai.state == AI_READY ? CALL_STALE_BYTES_MAX : CALL_EARLY_BYTES_MAX;
+    size_t kept_most = CALL_EARLY_BYTES_MAX;
     size_t most = (AI_QUEUE_BYTES_MAX + 2 * (size_t)CALL_EARLY_BYTES_MAX) * (call->pcm ? 8 : 2) +
                   PLAN_INSTRUCTIONS_BYTES_MAX + HISTORY_BYTES_MAX + APPEND_OVERHEAD_BYTES;
     expect(up->early_bytes <= kept_most, "%zu bytes of the caller are kept", up->early_bytes);
