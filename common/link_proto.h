@@ -69,7 +69,8 @@
  *    The key is kept by the edge as long as the call, because its AI session may have to be replaced,
  *    and wiped then.
  * ORDER "hangup": {"kind":"hangup","call":uuid,"reason":"name from end.def"}
- * ORDER "record": {"kind":"record","call":uuid,"pause":bool}   pause or resume the recording
+ * ORDER "record": {"kind":"record","call":uuid,"action":"start"|"pause"|"resume"|"stop"}   refused
+ *    by an edge without a spool; what is so already stays so
  * ORDER "say":    {"kind":"say","call":uuid,"text":"..","interruptible":bool}  the agent says this
  * ORDER "tool_result": {"kind":"tool_result","call":uuid,"number":n,"output":"JSON text",
  *    "end":"agent_hung_up"|"transferred" or absent}   of the function whose tool_call event has that
@@ -104,8 +105,13 @@
  *                 conversation so far and the caller's last words
  *    "ai_renewed" {..the same..}                   replaced in a pause, before its longest duration
  *    "ai_error"  {"code","error_type","text"}      what the AI complained about
- *    "recording" {"file","samples","lost_samples"} a spool file is finished (common/spool_format.h);
- *                 control has it encoded and then deletes the file
+ *    "recording_started" {"file"}                  both sides are kept from now on
+ *    "recording_paused" "recording_resumed" {"file","at_sample"}   by order; silence in between
+ *    "recording" {"file","samples","lost_samples","reason"}   a spool file is finished
+ *                 (common/spool_format.h); control has it encoded and then deletes the file. With a
+ *                 reason it ended before it should, because of the disk; it may come after "ended"
+ *    "recording_failed" {"reason"}                 there is no file: no_spool, no_capacity,
+ *                 not_permitted, no_directory, disk_full, disk_error
  * Control adds "edge" and "edge_run" (the hello's name and run) to started and recording.
  */
 #ifndef RINGBRIDGE_COMMON_LINK_PROTO_H

@@ -42,7 +42,8 @@ static const struct command {
      "add twilio --org NAME --account SID | add openai --org NAME | list | remove ...",
      "an organisation's own secrets, sealed; read from standard input"},
     {"calls", command_calls,
-     "list [--org NAME] | show ID | hangup ID | say ID TEXT | record pause|resume ID | listen ID",
+     "list [--org NAME] | show ID | hangup ID | say ID TEXT | record start|pause|resume|stop ID | "
+     "listen ID",
      "what happened and what was said; orders about a live call"},
     {"recordings", command_recordings, "list [--org NAME] | show ID | export ID > FILE.opus",
      "what was kept of calls, as Ogg Opus: left the caller, right the agent"},

@@ -25,6 +25,7 @@ struct core {
     unsigned drain_deadline_ms; /* written before the letter is sent */
     bool draining;
     uint64_t drained_by_ms;
+    uint64_t finished_by_ms; /* then recordings are not waited for any more; 0: calls still run */
 };
 
 /* ---- the turn ---- */
@@ -55,6 +56,11 @@ static void complete(struct core *core, const struct io_done *done)
         break;
     case OP_SHAKE:
         break;
+    case OP_FILE_OPEN:
+    case OP_FILE_WRITE:
+    case OP_FILE_CLOSE:
+        calls_on_file(core->calls, done);
+        return;
     default: /* OP_WAKE: the inbox is read every turn; the rest io has settled itself */
         return;
     }
@@ -115,7 +121,11 @@ static bool drained(struct core *core)
         return false;
     if (calls_count(core->calls) && io_now_ms(core->io) >= core->drained_by_ms)
         calls_end_all(core->calls, END_drained);
-    return calls_count(core->calls) == 0;
+    if (calls_count(core->calls))
+        return false;
+    if (!core->finished_by_ms)
+        core->finished_by_ms = io_now_ms(core->io) + SPOOL_FINISH_MS;
+    return calls_recordings(core->calls) == 0 || io_now_ms(core->io) >= core->finished_by_ms;
 }
 
 /* A short slice is an early turn on the processor when a completion wakes the core, also against
@@ -200,6 +210,7 @@ struct core *core_open(const struct core_config *config, char *error, size_t roo
     core->inbox = config->inboxes[config->index];
     struct io_config io = config->io;
     io.core = config->index;
+    io.files_max = config->spools.files_max;
     io.tls_server = config->tls_server;
     io.tls_client = config->tls_client;
     io.metrics = config->metrics;
@@ -236,6 +247,7 @@ bool core_equip(struct core *core, struct link *link)
         .resolve = core->config.resolve,
         .metrics = core->config.metrics,
         .inboxes = core->config.inboxes,
+        .spools = core->config.spools,
     };
     core->link = link;
     core->calls = calls_open(&calls);

@@ -24,7 +24,8 @@ struct core_config {
     struct mail *const *inboxes; /* of all cores; this one's is inboxes[index] */
     struct metrics *metrics;
     struct flight *flight;
-    struct io_config io; /* its bounds, zero outside tests; the rest of it is filled in */
+    struct spools_config spools; /* all zero: no recordings */
+    struct io_config io;         /* its bounds, zero outside tests; the rest of it is filled in */
 };
 
 /* Sets up everything but the thread. NULL with a sentence in error. */

@@ -60,18 +60,22 @@
 #define CALL_UNPLAYED_MS_MAX     540000 /* agent audio at the carrier, who drops beyond ten minutes */
 #define CALL_RECENT_BYTES        16000 /* the caller's last two seconds, for an AI that takes over */
 #define CALL_OVERLAP_BYTES       4000  /* of them, for one that takes over in a pause: 500 ms */
-#define HISTORY_BYTES_MAX        32768  /* of what was said, for the same; the oldest goes first */
-#define CALL_READY_MS            10000  /* from dialling the AI to a configured session */
-#define SESSION_READY_MS         3000   /* the same, when it replaces one that was lost */
-#define SESSION_OUTAGE_MS_MAX    8000   /* an AI that is away for longer ends the call */
-#define SESSION_QUICK_MS         20000  /* a session lost sooner than this after it was ready .. */
-#define SESSION_QUICK_LOSSES_MAX 3      /* .. and so many in a row: it will not get better */
-#define SESSION_ANSWER_MS        5000   /* after which an answer that did not begin is asked for */
-#define SESSION_QUIET_MS         4000   /* of the AI, after which it is asked for a sign of life .. */
-#define SESSION_SIGN_MS          4000   /* .. which it has so long to give */
+#define HISTORY_BYTES_MAX        32768 /* of what was said, for the same; the oldest goes first */
+#define CALL_READY_MS            10000 /* from dialling the AI to a configured session */
+#define SESSION_READY_MS         3000  /* the same, when it replaces one that was lost */
+#define SESSION_OUTAGE_MS_MAX    8000  /* an AI that is away for longer ends the call */
+#define SESSION_QUICK_MS         20000 /* a session lost sooner than this after it was ready .. */
+#define SESSION_QUICK_LOSSES_MAX 3     /* .. and so many in a row: it will not get better */
+#define SESSION_ANSWER_MS        5000  /* after which an answer that did not begin is asked for */
+#define SESSION_QUIET_MS         4000 /* of the AI, after which it is asked for a sign of life .. */
+#define SESSION_SIGN_MS          4000 /* .. which it has so long to give */
 #define SESSION_AHEAD_MS         120000 /* before its provider's cap a session looks for a pause */
 #define SESSION_PAUSE_MS         200    /* between two looks */
 #define SESSION_SUCCESSOR_MS     5000   /* before another successor, when one failed; doubles */
+#define SPOOL_PAGES_MAX          8192   /* per core, 16 KiB each: recordings' blocks in memory */
+#define SPOOL_FILE_BLOCKS_MAX    3600   /* of one file: 61 minutes, 56 MiB */
+#define SPOOL_LOST_MS_MAX        30000  /* a disk that takes nothing for so long ends a recording */
+#define SPOOL_FINISH_MS          5000   /* a core that stops waits so long for the last blocks */
 #define TAP_CHUNKS_MAX           16384  /* per core, 4 KiB each: agent audio not yet heard .. */
 #define TAP_CHUNKS_MIN           1200   /* .. of which one call has 9 minutes at most */
 #define CALL_ITEMS_MAX           8      /* AI items being played at once */

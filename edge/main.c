@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/panic.h"
 #include "edge/core.h"
+#include "edge/io/file.h"
 #include "edge/options.h"
 #include "edge/report/expose.h"
 #include "edge/report/flight.h"
@@ -28,6 +29,7 @@ static struct edge {
     struct core *cores[CORES_MAX];
     struct metrics metrics[CORES_MAX];
     struct flight flights[CORES_MAX];
+    int spool; /* descriptor of the directory; -1: none */
     bool draining;
 } edge;
 
@@ -50,6 +52,17 @@ static void shut_doors(void)
         setrlimit(RLIMIT_NOFILE, &files);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a recording that may not grow says so by itself */
+}
+
+static bool open_spool(void)
+{
+    char error[256];
+    edge.spool = -1;
+    if (!edge.options.spool[0])
+        return true;
+    edge.spool = file_directory(edge.options.spool, error, sizeof error);
+    return edge.spool >= 0 || fail(error);
 }
 
 static bool open_tls(void)
@@ -95,6 +108,9 @@ static bool open_cores(void)
             .metrics = &edge.metrics[i],
             .flight = &edge.flights[i],
         };
+        if (edge.spool >= 0)
+            config.spools =
+                (struct spools_config){.on = true, .directory = edge.spool, .files_max = FILES_MAX};
         flight_open(&edge.flights[i], i);
         if (!(edge.cores[i] = core_open(&config, error, sizeof error)))
             return fail(error);
@@ -116,6 +132,7 @@ static bool open_reports(void)
         cores[i] = &edge.metrics[i];
     link.facts = (struct link_facts){.stream_url = edge.options.stream_url,
                                      .calls_max = edge.options.calls_max * edge.options.cores_count,
+                                     .records = edge.spool >= 0,
                                      .draining = &edge.draining,
                                      .cores = cores};
     memcpy(link.inboxes, edge.inboxes, sizeof link.inboxes);
@@ -193,6 +210,9 @@ static int print_plan(void)
     const struct io_config io = {.conns_max = CONNS_MAX};
     printf("per call: %zu bytes of state; per core: %zu bytes of rings and buffers\n",
            calls_footprint_bytes(), io_footprint_bytes(&io));
+    size_t chunks_bytes, tap_bytes = taps_footprint_bytes(&chunks_bytes);
+    printf("per recorded call: %zu bytes, and what the agent has said that is not heard yet\n",
+           tap_bytes + spool_footprint_bytes());
     return EXIT_SUCCESS;
 }
 
@@ -216,7 +236,7 @@ int main(int argc, char **argv)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* threads inherit it: only main takes signals */
-    bool open = open_tls() && open_cores();
+    bool open = open_tls() && open_spool() && open_cores();
     if (open && edge.options.check) {
         printf("ringbridge-edge: the configuration is good\n");
         close_all();

@@ -19,6 +19,7 @@ enum key {
     METRICS,
     CONTROL,
     STREAM_URL,
+    SPOOL,
     CORES,
     MAX_CALLS,
     ADDRESS_CONNS,
@@ -52,6 +53,9 @@ static const struct {
     [STREAM_URL] = {"stream-url", "URL", "RINGBRIDGE_STREAM_URL", "",
                     "wss base by which Twilio reaches this very edge, where there are several: a "
                     "full one's calls are sent to another"},
+    [SPOOL] = {"spool", "DIR", "RINGBRIDGE_SPOOL", "",
+               "private directory for recordings of calls, shared with ringbridge-control; without "
+               "it no call is recorded"},
     [CORES] = {"cores", "LIST", "RINGBRIDGE_CORES", "all",
                "processors to pin one thread each to: 0-3,6; \"any:N\" for N threads unpinned"},
     [MAX_CALLS] = {"max-calls", "N", "RINGBRIDGE_MAX_CALLS", "",
@@ -229,6 +233,7 @@ static bool understand(struct options *options, const char *const values[KEYS])
     options->roots = values[ROOTS];
     options->metrics = values[METRICS];
     options->control = values[CONTROL];
+    options->spool = values[SPOOL];
     options->calls_max = CALLS_PER_CORE;
     options->address_conns_max = ADDRESS_CONNS_MAX;
     options->address_news_max = ADDRESS_NEWS_MAX;

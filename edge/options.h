@@ -15,6 +15,7 @@ struct options {
     const char *certificate, *key, *roots;
     const char *metrics;
     const char *control;
+    const char *spool;                      /* "": no recordings */
     const char *stream_url;                 /* "": Twilio cannot tell this edge from others */
     unsigned cores[CORES_MAX], cores_count; /* processor numbers */
     bool pinned;

@@ -170,7 +170,8 @@ int command_calls(const struct options *options)
     if (!lists && !shows && !orders && !listens)
         return command_misuse(
             "calls list [--org NAME] [--limit N] | calls show ID | calls hangup ID | calls say ID "
-            "TEXT | calls record pause|resume ID | calls listen ID  (ID: the call's id or "
+            "TEXT | calls record start|pause|resume|stop ID | calls listen ID  (ID: the call's id "
+            "or "
             "CallSid)");
     struct db *db = command_open(options);
     if (!db)

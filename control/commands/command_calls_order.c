@@ -11,21 +11,28 @@
 #define LOOK_MS     50
 #define SAY_BYTES   2048 /* what an edge takes */
 
+static bool is_record_action(const char *word)
+{
+    static const char *const actions[] = {"start", "pause", "resume", "stop"};
+    for (size_t i = 0; i < sizeof actions / sizeof actions[0]; i++)
+        if (strcmp(word, actions[i]) == 0)
+            return true;
+    return false;
+}
+
 /* What the words ask for, as the edge gets it, and which of them is the call. NULL: not an order.
  */
 static json_t *read_words(const struct options *options, const char **call)
 {
     const char *const *words = (const char *const *)options->words;
-    bool resumes = options->words_count == 4 && strcmp(words[2], "resume") == 0;
-    bool pauses = options->words_count == 4 && strcmp(words[2], "pause") == 0;
     *call = words[2];
     if (command_is(options, "hangup", 1, 1))
         return json_pack("{s:s, s:s}", "kind", "hangup", "reason", "hung_up_by_order");
     if (command_is(options, "say", 2, 2) && words[3][0] && strlen(words[3]) <= SAY_BYTES)
         return json_pack("{s:s, s:s, s:b}", "kind", "say", "text", words[3], "interruptible", true);
-    if (command_is(options, "record", 2, 2) && (pauses || resumes)) {
+    if (command_is(options, "record", 2, 2) && is_record_action(words[2])) {
         *call = words[3];
-        return json_pack("{s:s, s:b}", "kind", "record", "pause", pauses);
+        return json_pack("{s:s, s:s}", "kind", "record", "action", words[2]);
     }
     return NULL;
 }
@@ -90,7 +97,7 @@ int command_calls_order(const struct options *options, struct db *db)
     json_t *body = read_words(options, &name);
     if (!body)
         return command_misuse("calls hangup ID | calls say ID TEXT (%d bytes at most) | calls "
-                              "record pause|resume ID",
+                              "record start|pause|resume|stop ID",
                               SAY_BYTES);
     if (command_call(options, db, name, id, &status))
         status = give(db, id, body);

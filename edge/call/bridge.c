@@ -44,6 +44,8 @@ static enum end start_stream(struct calls *calls, struct call *call,
     wheel_set(wheel, &call->duration_timer,
               call->started_ms + (uint64_t)call->plan->duration_max_s * 1000);
     COUNT(calls->metrics, calls_started);
+    if (call->plan->record)
+        spool_begin(calls, call);
     TRY(ahead_release(calls, call));
     record_started(calls, call, start);
     return speak_greeting(calls, call);

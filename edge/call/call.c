@@ -44,7 +44,8 @@ struct calls *calls_open(const struct calls_config *config)
     calls->free_slots = calloc(config->calls_max, sizeof *calls->free_slots);
     calls->ended_slots = calloc(config->calls_max, sizeof *calls->ended_slots);
     bool tapped = taps_open(&calls->taps, config->calls_max);
-    if (!calls->table || !calls->free_slots || !calls->ended_slots || !tapped) {
+    bool spooled = spools_open(&calls->spools, &config->spools);
+    if (!calls->table || !calls->free_slots || !calls->ended_slots || !tapped || !spooled) {
         calls_close(calls);
         return NULL;
     }
@@ -63,12 +64,23 @@ void calls_close(struct calls *calls)
     free(calls->free_slots);
     free(calls->ended_slots);
     taps_close(&calls->taps);
+    spools_close(&calls->spools);
     free(calls);
 }
 
 unsigned calls_count(const struct calls *calls)
 {
     return calls->live_count;
+}
+
+unsigned calls_recordings(const struct calls *calls)
+{
+    return spools_count(&calls->spools);
+}
+
+void calls_on_file(struct calls *calls, const struct io_done *done)
+{
+    spool_on_file(calls, done);
 }
 
 size_t calls_footprint_bytes(void)
@@ -208,6 +220,8 @@ void call_end(struct calls *calls, struct call *call, enum end reason)
     COUNT(calls->metrics, ends[reason]);
     if (call->tap)
         taps_end(calls, call);
+    if (call->spool)
+        spool_end(calls, call);
     listen_finish(calls, call);
     if (!call->superseded) {
         down_settle(calls, call);
@@ -453,6 +467,22 @@ static void tell_tool_result(struct calls *calls, const struct link_tool_result 
     }
 }
 
+static void record(struct calls *calls, const struct link_record *order)
+{
+    for (struct call *call = *bucket_of(calls, order->call); call;
+         call = call->next_by_conversation) {
+        if (call->carrier_state != CARRIER_STARTED || call->state == CALL_ENDED ||
+            strcmp(call->plan->call, order->call) != 0)
+            continue;
+        if (order->action == LINK_RECORD_START)
+            spool_begin(calls, call);
+        else if (call->spool && order->action == LINK_RECORD_STOP)
+            spool_end(calls, call);
+        else if (call->spool)
+            spool_pause(calls, call, order->action == LINK_RECORD_PAUSE);
+    }
+}
+
 void calls_on_letter(struct calls *calls, const struct letter *letter)
 {
     struct call *call;
@@ -488,6 +518,10 @@ void calls_on_letter(struct calls *calls, const struct letter *letter)
         say(calls, letter->content);
         free(letter->content);
         break;
+    case LETTER_RECORD:
+        record(calls, letter->content);
+        free(letter->content);
+        break;
     default:
         never("a letter of unknown kind");
     }
@@ -505,7 +539,7 @@ void calls_drop_letter(const struct letter *letter)
     case LETTER_CONN:
         conn_parcel_free(letter->content);
         break;
-    default: /* resolved, hangup, say, tool's result: plain memory; drain: nothing */
+    default: /* resolved, hangup, say, record, tool's result: plain memory; drain: nothing */
         free(letter->content);
     }
 }

@@ -22,6 +22,7 @@
 #include "edge/call/heard.h"
 #include "edge/call/session.h"
 #include "edge/call/speech.h"
+#include "edge/call/spool.h"
 #include "edge/call/taps.h"
 #include "edge/call/tools.h"
 #include "edge/call/turn.h"
@@ -165,7 +166,8 @@ struct call {
     struct caller_item caller_items[CALLER_ITEMS];
     unsigned caller_items_next;
     struct figures figures;
-    struct tap *tap; /* NULL: nobody wants to hear (taps.h) */
+    struct spool *spool; /* NULL: it is not recorded */
+    struct tap *tap;     /* NULL: nobody wants to hear (taps.h) */
     uint64_t tap_ref;
     unsigned tap_users;
 };
@@ -177,6 +179,7 @@ struct calls_config {
     struct resolve *resolve;
     struct metrics *metrics;
     struct mail *const *inboxes; /* of all cores */
+    struct spools_config spools;
 };
 
 struct calls; /* opaque outside edge/call */
@@ -200,6 +203,9 @@ void calls_on_timer(struct calls *calls, const struct timer *timer);
 /* One letter from the link, the resolver or another core; its content is taken. */
 void calls_on_letter(struct calls *calls, const struct letter *letter);
 
+/* The ring's answer about a file: OP_FILE_*. */
+void calls_on_file(struct calls *calls, const struct io_done *done);
+
 /* Frees a letter that came too late to be read: the core has stopped. Boot thread. */
 void calls_drop_letter(const struct letter *letter);
 
@@ -213,6 +219,9 @@ void calls_drain(struct calls *calls);
 void calls_end_all(struct calls *calls, enum end reason);
 
 unsigned calls_count(const struct calls *calls);
+
+/* Recordings whose last blocks are still being written; they may outlive their calls. */
+unsigned calls_recordings(const struct calls *calls);
 
 /* Bytes of one call's slot, for --plan. */
 size_t calls_footprint_bytes(void);

@@ -41,7 +41,7 @@ enum end down_sent(struct calls *calls, struct call *call, struct span item_id,
     if (!heard_sent(&down->heard, item_id, content_index, samples, up_clock(calls, call),
                     clock_wall_ms())) {
         if (call->tap)
-            taps_cut(calls, call);
+            taps_cut(call);
         return call_blame_ai(call, FAULT_ai_event);
     }
     call->figures.bytes_down += samples;

@@ -90,7 +90,7 @@ static enum end cut(struct calls *calls, struct call *call, uint64_t now)
     struct heard_item *items[CALL_ITEMS_MAX];
     unsigned count = heard_interrupt(&call->down.heard, now, items);
     if (call->tap)
-        taps_cut(calls, call);
+        taps_cut(call);
     if (count == 0)
         return stop_response(calls, call, call->patient);
     TRY(send_clear(calls, call));

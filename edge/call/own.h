@@ -33,6 +33,7 @@ struct calls {
     struct call *by_conversation[CONVERSATION_BUCKETS];
     struct used_ticket used[TICKET_BUCKETS][USED_WAYS];
     struct taps taps;
+    struct spools spools;
     /* scratch of the turn: one frame or delta at a time */
     uint8_t codes[SCRATCH_SAMPLES];
     int16_t narrow[SCRATCH_SAMPLES];
@@ -292,6 +293,9 @@ void record_tool_result(struct calls *calls, struct call *call, uint64_t number,
                         struct span output);
 void record_usage(struct calls *calls, struct call *call, const struct realtime_event *event);
 void record_ai_error(struct calls *calls, struct call *call, const struct realtime_event *event);
+/* Of a recording, which may outlive its call: with a number that the call gave, and members. */
+void record_spool(struct calls *calls, const struct spool_owner *owner, uint64_t seq,
+                  const char *kind, const char *format, ...) __attribute__((format(printf, 5, 6)));
 void record_ended(struct calls *calls, struct call *call);
 
 #endif

@@ -64,14 +64,20 @@ static void put_object(struct note *note, const char *name, struct span object)
     put(note, object.bytes ? object : span_of("null"));
 }
 
-static struct note begin_at(struct call *call, const char *kind, int64_t at_ms)
+static struct note begin_for(const char *call, const char *organization, uint64_t seq,
+                             const char *kind, int64_t at_ms)
 {
     struct note note = {.kind = kind};
     put_format(&note, "{\"kind\":\"%s\",\"call\":\"%s\",\"organization\":\"%s\",\"seq\":%" PRIu64,
-               kind, call->plan->call, call->plan->organization, ++call->event_seq);
+               kind, call, organization, seq);
     note.fields_at = note.bytes;
     put_format(&note, ",\"at_ms\":%" PRId64, at_ms);
     return note;
+}
+
+static struct note begin_at(struct call *call, const char *kind, int64_t at_ms)
+{
+    return begin_for(call->plan->call, call->plan->organization, ++call->event_seq, kind, at_ms);
 }
 
 static struct note begin(struct call *call, const char *kind)
@@ -87,10 +93,10 @@ static bool is_told_to_listeners(const struct note *note)
 }
 
 /* An event too large for the link, or for which there is no memory or room, is counted, not sent.
- */
+ * call may be NULL: it is gone, and so are those who listened. */
 static void finish(struct calls *calls, struct call *call, struct note *note)
 {
-    if (is_told_to_listeners(note))
+    if (call && is_told_to_listeners(note))
         listen_tell(calls, call, note->kind,
                     span_from(note->json + note->fields_at, note->bytes - note->fields_at));
     put_format(note, "}");
@@ -103,16 +109,6 @@ static void finish(struct calls *calls, struct call *call, struct note *note)
         COUNT(calls->metrics, events_refused);
 }
 
-/* This edge has no spool. The call goes on, but whoever asked for a recording is not left to
- * believe that there will be one. */
-static void refuse_recording(struct calls *calls, const struct call *call)
-{
-    COUNT(calls->metrics, recordings_refused);
-    log_warn("recording refused", log_text("call", call->plan->call),
-             log_text("organization", call->plan->organization),
-             log_text("reason", "this edge has no spool"));
-}
-
 void record_started(struct calls *calls, struct call *call, const struct twilio_message *start)
 {
     struct note note = begin_at(call, "started", call->started_at_ms);
@@ -123,8 +119,20 @@ void record_started(struct calls *calls, struct call *call, const struct twilio_
     put_object(&note, "parameters", start->parameters);
     put_format(&note, ",\"ticket\":\"%s\",\"core\":%u", call->plan->ticket, calls->config.core);
     finish(calls, call, &note);
-    if (call->plan->record)
-        refuse_recording(calls, call);
+}
+
+void record_spool(struct calls *calls, const struct spool_owner *owner, uint64_t seq,
+                  const char *kind, const char *format, ...)
+{
+    char members[256];
+    va_list arguments;
+    struct note note = begin_for(owner->call, owner->organization, seq, kind, clock_wall_ms());
+    va_start(arguments, format);
+    int length = vsnprintf(members, sizeof members, format, arguments);
+    va_end(arguments);
+    assert(length >= 0 && (size_t)length < sizeof members);
+    put(&note, span_from(members, (size_t)length));
+    finish(calls, call_find(calls, owner->ref), &note);
 }
 
 void record_ready(struct calls *calls, struct call *call, struct span session_id)

@@ -52,9 +52,12 @@ void taps_leave(struct calls *calls, struct call *call)
     call->tap = NULL;
 }
 
-/* Each piece goes to everyone who is there. */
+/* Each piece goes to everyone who is there. Any of them may be gone afterwards, and the tap with
+ * the last. */
 static void hand_on(struct calls *calls, struct call *call, const struct tap_piece *piece)
 {
+    if (call->spool)
+        spool_hear(calls, call, piece);
     listen_hear(calls, call, piece);
 }
 
@@ -63,7 +66,7 @@ void taps_hear(struct calls *calls, struct call *call, const uint8_t *codes, siz
     struct tap_piece piece;
     assert(tap_clock(call->tap) == call->up.samples);
     tap_hear(call->tap, codes, samples);
-    while (tap_next(call->tap, &piece))
+    while (call->tap && tap_next(call->tap, &piece))
         hand_on(calls, call, &piece);
 }
 
@@ -72,10 +75,11 @@ void taps_say(struct call *call, const uint8_t *codes, size_t samples)
     tap_say(call->tap, codes, samples);
 }
 
-void taps_cut(struct calls *calls, struct call *call)
+void taps_cut(struct call *call)
 {
-    (void)calls;
-    tap_cut(call->tap);
+    struct tap_unheard unheard = tap_cut(call->tap);
+    if (call->spool && unheard.samples)
+        spool_erase(call, &unheard);
 }
 
 void taps_end(struct calls *calls, struct call *call)

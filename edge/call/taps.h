@@ -40,7 +40,7 @@ void taps_hear(struct calls *calls, struct call *call, const uint8_t *codes, siz
 void taps_say(struct call *call, const uint8_t *codes, size_t samples);
 
 /* The ledger was cut: what lies beyond its end was never heard. */
-void taps_cut(struct calls *calls, struct call *call);
+void taps_cut(struct call *call);
 
 /* The call is over: the last samples are handed on. Before its consumers end. */
 void taps_end(struct calls *calls, struct call *call);

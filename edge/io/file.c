@@ -6,7 +6,10 @@
 #include "edge/io/ring_kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define TRIES_MAX 8 /* of a write that the kernel interrupts */
 
@@ -20,6 +23,26 @@ struct file {
     uint64_t bytes;
     unsigned tries;
 };
+
+int file_directory(const char *path, char *error, size_t room)
+{
+    struct stat facts;
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        snprintf(error, room, "%s: %s: make it with mkdir -m 700", path, strerror(errno));
+        return -1;
+    }
+    bool ours = fstat(fd, &facts) == 0 && facts.st_uid == geteuid();
+    bool private = ours && (facts.st_mode & (S_IRWXG | S_IRWXO)) == 0;
+    if (private && faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) == 0)
+        return fd;
+    snprintf(error, room, "%s: recordings need a directory that is %s", path,
+             !ours      ? "the edge's own: chown it"
+             : !private ? "private: chmod 700"
+                        : "writable");
+    close(fd);
+    return -1;
+}
 
 bool file_open_all(struct io *io)
 {

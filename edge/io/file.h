@@ -19,6 +19,11 @@
 struct io;
 struct file;
 
+/* A directory to make files in, for as long as the process runs: its descriptor. -1 with a sentence
+ * in error that names the mend: it must be there, ours, writable, and open to nobody else. Boot
+ * thread. */
+int file_directory(const char *path, char *error, size_t room);
+
 /* Makes a file of this name in the directory, readable and writable by us alone, and takes flock on
  * it; a file that is there is not touched. NULL: no slot. The name is copied. */
 struct file *file_create(struct io *io, int directory, const char *name, uint64_t owner);

@@ -41,6 +41,7 @@ enum link_letter {
     LETTER_PLAN,         /* content: struct plan, for its home core; the receiver owns it */
     LETTER_HANGUP,       /* content: struct link_hangup, malloc'ed; every core gets one */
     LETTER_SAY,          /* content: struct link_say, malloc'ed; every core gets one */
+    LETTER_RECORD,       /* content: struct link_record, malloc'ed; every core gets one */
     LETTER_TOOL_RESULT,  /* content: struct link_tool_result, malloc'ed; every core gets one */
     LETTER_DRAIN         /* every core */
 };
@@ -72,6 +73,18 @@ struct link_say {
     char call[37]; /* as above */
     bool interruptible;
     char text[LINK_SAY_BYTES_MAX + 1]; /* UTF-8, not empty */
+};
+
+enum link_record_action {
+    LINK_RECORD_START,
+    LINK_RECORD_PAUSE,
+    LINK_RECORD_RESUME,
+    LINK_RECORD_STOP
+};
+
+struct link_record {
+    char call[37]; /* as above */
+    enum link_record_action action;
 };
 
 struct link_tool_result {

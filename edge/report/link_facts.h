@@ -13,6 +13,7 @@
 struct link_facts {
     const char *stream_url;             /* or NULL; borrowed like the rest */
     unsigned calls_max;                 /* on all cores together; 0: not told */
+    bool records;                       /* it has a spool */
     const bool *draining;               /* read with __atomic_load_n */
     const struct metrics *const *cores; /* cores_count of them */
 };

@@ -226,6 +226,12 @@ static bool carry_out(struct link_peer *peer, const struct link_frame *frame, ch
         return tell_all(peer, LETTER_HANGUP, &order.hangup, sizeof order.hangup, told, room);
     case LINK_ORDER_SAY:
         return tell_all(peer, LETTER_SAY, &order.say, sizeof order.say, told, room);
+    case LINK_ORDER_RECORD:
+        if (!peer->facts.records) {
+            snprintf(told, room, "this edge keeps no recordings: it was given no --spool");
+            return false;
+        }
+        return tell_all(peer, LETTER_RECORD, &order.record, sizeof order.record, told, room);
     case LINK_ORDER_TOOL_RESULT:
         return tell_all(peer, LETTER_TOOL_RESULT, &order.tool_result,
                         link_tool_result_bytes(&order.tool_result), told, room);

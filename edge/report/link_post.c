@@ -121,6 +121,7 @@ void link_letter_free(struct letter letter)
         break;
     case LETTER_HANGUP:
     case LETTER_SAY:
+    case LETTER_RECORD:
     case LETTER_TOOL_RESULT:
         free(letter.content);
         break;

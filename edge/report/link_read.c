@@ -212,6 +212,26 @@ static enum link_order read_say(const json_t *object, struct link_order_read *or
     return LINK_ORDER_BAD;
 }
 
+static enum link_order read_record(const json_t *object, struct link_order_read *order, char *error,
+                                   size_t room)
+{
+    static const char *const actions[] = {[LINK_RECORD_START] = "start",
+                                          [LINK_RECORD_PAUSE] = "pause",
+                                          [LINK_RECORD_RESUME] = "resume",
+                                          [LINK_RECORD_STOP] = "stop"};
+    struct span call = span_of(text(object, "call"));
+    const char *action = text(object, "action");
+    bool good =
+        call.bytes == 36 && span_copy_text(call, order->record.call, sizeof order->record.call);
+    for (size_t i = 0; good && i < sizeof actions / sizeof actions[0]; i++)
+        if (strcmp(action, actions[i]) == 0) {
+            order->record.action = (enum link_record_action)i;
+            return LINK_ORDER_RECORD;
+        }
+    snprintf(error, room, "record needs a call and an action: start, pause, resume or stop");
+    return LINK_ORDER_BAD;
+}
+
 size_t link_tool_result_bytes(const struct link_tool_result *result)
 {
     return offsetof(struct link_tool_result, output) + strlen(result->output) + 1;
@@ -253,6 +273,8 @@ enum link_order link_read_order(const struct link_frame *frame, unsigned cores,
         result = read_hangup(object, order, error, room);
     else if (strcmp(kind, "say") == 0)
         result = read_say(object, order, error, room);
+    else if (strcmp(kind, "record") == 0)
+        result = read_record(object, order, error, room);
     else if (strcmp(kind, "tool_result") == 0)
         result = read_tool_result(object, order, error, room);
     else if (strcmp(kind, "drain") == 0)

@@ -23,6 +23,7 @@ enum link_order {
     LINK_ORDER_PREPARE,
     LINK_ORDER_HANGUP,
     LINK_ORDER_SAY,
+    LINK_ORDER_RECORD,
     LINK_ORDER_TOOL_RESULT,
     LINK_ORDER_DRAIN,
     LINK_ORDER_LOAD
@@ -32,6 +33,7 @@ struct link_order_read {
     struct plan *plan;         /* prepare: the caller owns it */
     struct link_hangup hangup; /* hangup */
     struct link_say say;       /* say */
+    struct link_record record; /* record */
     struct link_tool_result tool_result;
 };
 

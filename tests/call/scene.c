@@ -162,6 +162,10 @@ static void complete(struct scene *scene, const struct io_done *done)
         conn_received(scene->io, done);
     else if (done->op == OP_SEND)
         conn_sent(scene->io, done);
+    else if (done->op >= OP_FILE_OPEN && scene->disk_sleeps)
+        scene->slept[scene->slept_count++] = *done;
+    else if (done->op >= OP_FILE_OPEN)
+        calls_on_file(scene->calls, done);
     pull(scene, done->conn);
 }
 
@@ -174,6 +178,8 @@ void scene_turn(struct scene *scene)
     calls_pressure(scene->calls, scene->pressure);
     while (io_next(scene->io, &done))
         complete(scene, &done);
+    while (!scene->disk_sleeps && scene->slept_count)
+        calls_on_file(scene->calls, &scene->slept[--scene->slept_count]);
     while ((timer = wheel_take(io_wheel(scene->io))))
         if (timer->kind == TIMER_CONN)
             pull(scene, conn_expired(scene->io, timer));
@@ -210,6 +216,16 @@ void scene_settle(struct scene *scene)
 
 /* ---- opening ---- */
 
+static struct spools_config spools;
+
+void scene_spool(int directory, unsigned file_blocks_max)
+{
+    spools = (struct spools_config){.on = directory >= 0,
+                                    .directory = directory,
+                                    .files_max = 4,
+                                    .file_blocks_max = file_blocks_max};
+}
+
 static char *make_plan(const struct scene *scene, const char *settings)
 {
     char *base = plan_json(0, NULL, NULL), url[96];
@@ -245,6 +261,7 @@ void scene_open(struct scene *scene, const char *settings, bool unconfigured)
     struct io_config config = {.conns_max = 16,
                                .receive_buffers = 256,
                                .ring_entries = 256,
+                               .files_max = 4,
                                .metrics = &scene->metrics,
                                .doorbell = -1};
     scene->io = io_open(&config, error, sizeof error);
@@ -264,7 +281,8 @@ void scene_open(struct scene *scene, const char *settings, bool unconfigured)
                                                      .link = scene->link,
                                                      .resolve = scene->resolve,
                                                      .metrics = &scene->metrics,
-                                                     .inboxes = &scene->inbox});
+                                                     .inboxes = &scene->inbox,
+                                                     .spools = spools});
     assert_non_null(scene->calls);
     scene_turn(scene);
     prepare(scene, settings);

@@ -50,7 +50,14 @@ struct scene {
     void (*other)(struct scene *scene, struct conn *conn, const struct message *message);
     int muted[4]; /* descriptors of those that were muted */
     unsigned muted_count;
+    bool disk_sleeps; /* answers about files wait until it is over */
+    struct io_done slept[8];
+    unsigned slept_count;
 };
+
+/* Scenes opened from now on keep recordings in this directory; -1: they keep none. 0 blocks: as the
+ * product. */
+void scene_spool(int directory, unsigned file_blocks_max);
 
 /* settings: JSON that is put over a plan, "{\"ai\":{\"greeting\":\"Hello.\"}}". The call is
  * prepared and its AI ready when this returns, unless unconfigured. */

@@ -145,10 +145,12 @@ is 1 'there is no call' calls show 'x'" OR true"
 # Orders need a live call; jobs and recordings.
 is 1 'the call is over' calls hangup "$sid"
 is 1 'the call is over' calls say "$sid" Hello
-is 1 'the call is over' calls record pause "$sid"
+for action in start pause resume stop; do
+    is 1 'the call is over' calls record "$action" "$sid"
+done
 is 1 'the call is over' calls listen "$sid"
 is 1 'there is no call' calls hangup nobody
-is 2 'calls record pause|resume ID' calls record stop "$sid"
+is 2 'calls record start|pause|resume|stop ID' calls record halt "$sid"
 is 2 'calls say ID TEXT' calls say "$sid"
 psql "$DATABASE_URL" -Xq -v ON_ERROR_STOP=1 -c "INSERT INTO jobs (organization_id, kind, idempotency_key, state, due_at,
     tries, max_tries, last_error, finished_at) VALUES ('$acme', 'sample', 'k', 'dead', NULL, 3, 3, 'no luck', now())"

@@ -394,7 +394,7 @@ static void an_order_reaches_the_edge_that_carries_the_call(void **state)
     world_connect(&edge, &control, "edge-1", 2);
     struct call call = take_call(&edge, NUMBER_A, organization_a);
     static const char say[] = "{\"kind\":\"say\",\"text\":\"Goodbye.\",\"interruptible\":true}";
-    static const char pause[] = "{\"kind\":\"record\",\"pause\":true}";
+    static const char pause[] = "{\"kind\":\"record\",\"action\":\"pause\"}";
     assert_string_equal(order(&call, say), "not_live"); /* no stream yet */
     start_stream(&edge, 1, &call);
     world_await_acks(&edge, 1);

@@ -65,7 +65,6 @@ class System:
         self.metrics_port, self.ai_port = free_port(), free_port()
         self.socket_path = self.directory / "control.sock"
         self.spool, self.media = self.directory / "spool", self.directory / "media"
-        self.journal = self.directory / "journal"
         try:
             self.start_database()
             self.start_ai()
@@ -148,15 +147,15 @@ class System:
         eventually("practice AI is ready", lambda: "ready" in self.log("ai"))
 
     def start_control(self):
-        for directory in (self.spool, self.media, self.journal):
+        for directory in (self.spool, self.media):
             directory.mkdir(mode=0o700, exist_ok=True)
         self.start("control", BIN / "ringbridge-control", "serve", "--socket", self.socket_path, "--spool", self.spool,
-                   "--media-dir", self.media, "--journal", self.journal, *self.control_arguments)
+                   "--media-dir", self.media, *self.control_arguments)
         eventually("control listens", self.socket_path.exists)
 
     def start_edge(self):
         arguments = ["--listen", f"127.0.0.1:{self.listen}", "--metrics", f"127.0.0.1:{self.metrics_port}",
-                     "--control", self.socket_path, "--cores", self.cores, *self.edge_arguments]
+                     "--control", self.socket_path, "--cores", self.cores, "--spool", self.spool, *self.edge_arguments]
         self.start("edge", BIN / "ringbridge-edge", *arguments)
         eventually("edge is ready", lambda: self.ready() == 200)
 

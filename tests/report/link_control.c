@@ -205,8 +205,10 @@ struct link *link_to(struct control *control, struct mail *inboxes[], unsigned c
                      size_t letters, size_t store_bytes_max)
 {
     char error[256] = "";
-    struct link_config config = {
-        .path = control->path, .cores_count = cores, .store_bytes_max = store_bytes_max};
+    struct link_config config = {.path = control->path,
+                                 .cores_count = cores,
+                                 .store_bytes_max = store_bytes_max,
+                                 .facts = {.records = true}};
     for (unsigned i = 0; i < cores; i++) {
         inboxes[i] = mail_open(letters);
         assert_non_null(inboxes[i]);

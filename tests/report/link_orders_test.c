@@ -108,6 +108,32 @@ static void carries_out_say(void **state)
     }
 }
 
+static void carries_out_record(void **state)
+{
+    static const char *const actions[] = {[LINK_RECORD_START] = "start",
+                                          [LINK_RECORD_PAUSE] = "pause",
+                                          [LINK_RECORD_RESUME] = "resume",
+                                          [LINK_RECORD_STOP] = "stop"};
+    struct link_scene *scene = *state;
+    for (unsigned i = 0; i < sizeof actions / sizeof actions[0]; i++) {
+        char *order;
+        assert_true(asprintf(&order,
+                             "{\"kind\":\"record\",\"action\":\"%s\","
+                             "\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}",
+                             actions[i]) > 0);
+        assert_true(order_is_taken(scene, order));
+        free(order);
+        for (unsigned core = 0; core < LINK_SCENE_CORES; core++) {
+            struct letter letter = inbox_take(scene->inboxes[core]);
+            assert_int_equal(LETTER_RECORD, letter.kind);
+            const struct link_record *got = letter.content;
+            assert_string_equal("8f14e45f-ceea-467f-a9d2-0000000000aa", got->call);
+            assert_int_equal(i, got->action);
+            link_letter_free(letter);
+        }
+    }
+}
+
 static char *tool_result(size_t bytes)
 {
     char *json;
@@ -186,6 +212,11 @@ static void refuses_bad_orders(void **state)
         "{\"kind\":\"say\",\"call\":\"8f14e45f\",\"text\":\"Hello.\"}",
         "{\"kind\":\"say\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"text\":\"Hello.\","
         "\"interruptible\":1}",
+        "{\"kind\":\"record\",\"action\":\"pause\"}",
+        "{\"kind\":\"record\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\"}",
+        "{\"kind\":\"record\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"action\":\"\"}",
+        "{\"kind\":\"record\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\",\"action\":1}",
+        "{\"kind\":\"record\",\"call\":\"8f14e45f\",\"action\":\"stop\"}",
 #define RESULT "{\"kind\":\"tool_result\",\"call\":\"8f14e45f-ceea-467f-a9d2-0000000000aa\","
         RESULT "\"output\":\"{}\"}",
         RESULT "\"number\":0,\"output\":\"{}\"}",
@@ -287,6 +318,7 @@ int main(void)
         with(carries_out_prepare),
         with(carries_out_hangup_and_drain),
         with(carries_out_say),
+        with(carries_out_record),
         with(carries_out_tool_results),
         with(tells_how_full_it_is),
         with(refuses_bad_orders),
