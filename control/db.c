@@ -2,9 +2,10 @@
 
 #include "common/clock.h"
 #include "common/panic.h"
+#include "control/db_gate.h"
+#include "control/db_inner.h"
 
 #include <errno.h>
-#include <libpq-fe.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -13,10 +14,6 @@
 #define PREPARED_MAX   128
 #define BACKOFF_MIN_MS 50
 #define BACKOFF_MAX_MS 1000
-
-struct db_rows {
-    PGresult *result;
-};
 
 struct db {
     struct db_config config;
@@ -32,17 +29,21 @@ struct db {
     char constraint[64];
 };
 
+/* One server, one gate: all that serve meet it. */
+static struct db_gate serving_gate;
+
 struct db_config db_config_serving(const char *url, struct db_figures *figures)
 {
     return (struct db_config){.url = url,
                               .role = DB_ROLE_SERVING,
                               .application = "ringbridge-control",
-                              .statement_ms = 3000,
+                              .statement_ms = 2000,
                               .lock_ms = 1000,
                               .idle_ms = 10000,
                               .tries = DB_TRIES_MAX,
                               .patience_ms = 800,
-                              .figures = figures};
+                              .figures = figures,
+                              .gate = &serving_gate};
 }
 
 struct db_config db_config_admin(const char *url)
@@ -153,9 +154,8 @@ static bool wait_socket(PGconn *connection, short events, uint64_t deadline_ns)
     }
 }
 
-static bool finish_connecting(PGconn *connection)
+static bool finish_connecting(PGconn *connection, uint64_t deadline_ns)
 {
-    uint64_t deadline_ns = clock_monotonic_ns() + DB_CONNECT_MS * UINT64_C(1000000);
     PostgresPollingStatusType status = PGRES_POLLING_WRITING;
     while (status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
         short events = status == PGRES_POLLING_READING ? POLLIN : POLLOUT;
@@ -267,8 +267,10 @@ static PGresult *await(struct db *db)
         }
     }
     PQclear(last);
-    lose(db, left_ms(deadline_ns) == 0 ? "the server did not answer in time"
-                                       : PQerrorMessage(db->connection));
+    bool frozen = left_ms(deadline_ns) == 0;
+    if (frozen) /* the whole server, or this one backend? One of the others finds out for all */
+        db_gate_close(db->config.gate, clock_monotonic_ns());
+    lose(db, frozen ? "the server did not answer in time" : PQerrorMessage(db->connection));
     return NULL;
 }
 
@@ -281,6 +283,7 @@ static enum db_result conclude(struct db *db, int sent, PGresult **result)
     *result = await(db);
     if (!*result)
         return DB_AWAY;
+    db_gate_open(db->config.gate);
     enum db_result verdict = judge(db, *result);
     if (verdict != DB_OK) {
         PQclear(*result);
@@ -313,35 +316,63 @@ static enum db_result introduce(struct db *db)
     return simple(db, sql);
 }
 
-static enum db_result fail_connecting(struct db *db, enum db_result verdict)
+/* A server that refuses may be there in a moment; one that says nothing is given longer. */
+static enum db_result fail_connecting(struct db *db, enum db_result verdict, uint64_t deadline_ns)
 {
     if (db->config.figures)
         count(&db->config.figures->connect_failures);
     disconnect(db);
     back_off(db);
+    db_gate_close(db->config.gate, clock_monotonic_ns() >= deadline_ns
+                                       ? clock_monotonic_ns() + BACKOFF_MAX_MS * UINT64_C(1000000)
+                                       : db->next_try_ns);
     return verdict;
+}
+
+/* Another connection has found the server away: ours is left as it is. */
+static enum db_result stand_back(struct db *db, uint64_t until_ns)
+{
+    note_error(db, "08006", "", "the server is away, as another connection has found");
+    if (db->away_since_ns == 0)
+        db->away_since_ns = clock_monotonic_ns();
+    uint64_t soon_ns = clock_monotonic_ns() + BACKOFF_MIN_MS * UINT64_C(1000000);
+    db->next_try_ns = until_ns < soon_ns ? until_ns : soon_ns;
+    return DB_AWAY;
 }
 
 static enum db_result connect_if_needed(struct db *db)
 {
-    if (db->connection)
+    uint64_t now_ns = clock_monotonic_ns(), until_ns;
+    uint64_t deadline_ns = now_ns + DB_CONNECT_MS * UINT64_C(1000000);
+    if (db->in_transaction && db->connection)
         return DB_OK;
-    if (clock_monotonic_ns() < db->next_try_ns)
+    if (db_gate_closed(db->config.gate, now_ns, &until_ns))
+        return stand_back(db, until_ns);
+    if (!db->connection && now_ns < db->next_try_ns)
         return DB_AWAY; /* db->error still says why */
+    if (!db_gate_try(db->config.gate, now_ns, deadline_ns))
+        return stand_back(db, UINT64_MAX);
+    if (db_gate_closed(db->config.gate, now_ns, &until_ns))
+        disconnect(db); /* ours to try, by what is soon known: a connection made anew */
+    if (db->connection) {
+        db->next_try_ns = db->away_since_ns = 0;
+        return DB_OK;
+    }
     db->connection = start_connecting(&db->config);
-    if (!db->connection || !finish_connecting(db->connection)) {
+    if (!db->connection || !finish_connecting(db->connection, deadline_ns)) {
         const char *why = db->connection ? PQerrorMessage(db->connection) : "out of memory";
         note_error(db, "08001", "", why[0] ? why : "no answer while connecting");
-        return fail_connecting(db, DB_AWAY);
+        return fail_connecting(db, DB_AWAY, deadline_ns);
     }
     enum db_result verdict = introduce(db);
     if (verdict != DB_OK) /* a role that is not there is our set-up, not somebody's data */
-        return fail_connecting(db, verdict == DB_REFUSED ? DB_BROKEN : verdict);
+        return fail_connecting(db, verdict == DB_REFUSED ? DB_BROKEN : verdict, deadline_ns);
     if (db->config.figures)
         count(&db->config.figures->connects);
     db->backoff_ms = 0;
     db->next_try_ns = 0;
     db->away_since_ns = 0;
+    db_gate_open(db->config.gate);
     return DB_OK;
 }
 
@@ -539,52 +570,4 @@ enum db_result db_transact(struct db *db, const char *organization,
             return verdict;
         note_retry(db);
     }
-}
-
-/* -- rows ---------------------------------------------------------------------------------------
- */
-
-int db_rows_count(const struct db_rows *rows)
-{
-    return PQntuples(rows->result);
-}
-
-const char *db_cell(const struct db_rows *rows, int row, int column)
-{
-    assert(row < PQntuples(rows->result) && column < PQnfields(rows->result));
-    return PQgetisnull(rows->result, row, column) ? NULL : PQgetvalue(rows->result, row, column);
-}
-
-int64_t db_cell_number(const struct db_rows *rows, int row, int column)
-{
-    const char *text = db_cell(rows, row, column);
-    return text ? strtoll(text, NULL, 10) : -1;
-}
-
-bool db_cell_bool(const struct db_rows *rows, int row, int column)
-{
-    const char *text = db_cell(rows, row, column);
-    return text && text[0] == 't';
-}
-
-uint8_t *db_cell_bytes(const struct db_rows *rows, int row, int column, size_t *bytes)
-{
-    const char *text = db_cell(rows, row, column);
-    *bytes = 0;
-    if (!text)
-        return NULL;
-    unsigned char *decoded = PQunescapeBytea((const unsigned char *)text, bytes);
-    uint8_t *copy = malloc(*bytes + 1); /* libpq's memory wants libpq's free */
-    assert(decoded && copy);
-    memcpy(copy, decoded, *bytes);
-    PQfreemem(decoded);
-    return copy;
-}
-
-void db_rows_free(struct db_rows *rows)
-{
-    if (!rows)
-        return;
-    PQclear(rows->result);
-    free(rows);
 }

@@ -55,6 +55,8 @@ void db_figures_note(struct db_figures *figures, uint64_t took_us, enum db_resul
 /* Writes the figures as Prometheus text (ringbridge_control_database_*). */
 void db_figures_write(FILE *out, const struct db_figures *figures);
 
+struct db_gate;
+
 struct db_config {
     const char *url;         /* libpq connection string or URL; borrowed */
     const char *role;        /* SET ROLE after connecting; NULL: stay who we are; borrowed */
@@ -65,9 +67,12 @@ struct db_config {
     unsigned tries;          /* 1 to DB_TRIES_MAX; 1: never retry */
     unsigned patience_ms;    /* a server that went away is waited for so long, once per absence */
     struct db_figures *figures; /* or NULL */
+    struct db_gate *gate;       /* shared with others of the same server, or NULL (db_gate.h) */
 };
 
-/* What request paths use: 3 s a statement, 1 s a lock, 10 s idle, DB_TRIES_MAX tries. */
+/* What request paths use: 2 s a statement (a webhook must be answered in less than the edge waits,
+ * HTTP_CONTROL_MS of edge/limits.h, also when the server freezes under it), 1 s a lock, 10 s idle,
+ * DB_TRIES_MAX tries, one gate for the process. */
 struct db_config db_config_serving(const char *url, struct db_figures *figures);
 
 /* What the command line uses: the admin role, 30 s a statement, one try. */
@@ -159,5 +164,7 @@ bool db_cell_bool(const struct db_rows *rows, int row, int column);      /* NULL
 /* A bytea cell decoded; malloc'ed, NULL for SQL NULL. */
 uint8_t *db_cell_bytes(const struct db_rows *rows, int row, int column, size_t *bytes);
 void db_rows_free(struct db_rows *rows); /* NULL is fine */
+/* The same rows once more; NULL without memory. */
+struct db_rows *db_rows_copy(const struct db_rows *rows);
 
 #endif

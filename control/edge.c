@@ -5,6 +5,7 @@
 #include "common/panic.h"
 #include "control/dispatch.h"
 #include "control/intake.h"
+#include "control/journal.h"
 #include "control/json_read.h"
 #include "control/pool.h"
 
@@ -386,8 +387,9 @@ static bool store_batch(struct edge *edge, struct db *db, const struct intake_ev
     const struct edge_config *config = &edge->config;
     unsigned wait_ms = RETRY_MS_MIN;
     while (count > 0) {
-        enum db_result result =
-            intake_store(db, config->ticket_keys, config->metrics, events, count);
+        enum db_result result = DB_AWAY;
+        if (journal_is_empty(config->journal)) /* else their calls may not be there yet */
+            result = intake_store(db, config->ticket_keys, config->metrics, events, count);
         if (result == DB_OK)
             return true;
         COUNT(config->metrics, events_retried);

@@ -32,6 +32,7 @@
 struct edge;
 struct pool;
 struct dispatch;
+struct journal;
 
 /* Shared by all edges; borrowed, constant while one of them lives. */
 struct edge_config {
@@ -40,7 +41,8 @@ struct edge_config {
     struct metrics *metrics;
     struct db_config db;
     const struct ticket_keys *ticket_keys;
-    struct dispatch *dispatch; /* learns which edges are there, and what they answer; or NULL */
+    const struct journal *journal; /* its webhooks are stored before events; or NULL */
+    struct dispatch *dispatch;     /* learns which edges are there, and what they answer; or NULL */
 };
 
 struct edge_hello {

@@ -58,6 +58,11 @@ static const struct figure {
            "Connections refused: other user, other version, no hello, too many."),
     FIGURE(links_broken, "links_broken_total", "counter",
            "Links closed because of what the edge sent or did not read."),
+    FIGURE(journal_stored, "journal_stored_total", "counter",
+           "Webhooks kept while the database was away, that are on record now."),
+    FIGURE(
+        journal_refused, "journal_refused_total", "counter",
+        "Webhooks kept while the database was away, that could not be stored and were put aside."),
     FIGURE(calls_moved, "calls_moved_total", "counter",
            "Calls sent to another edge because theirs was full."),
     FIGURE(lookups_throttled, "account_lookups_throttled_total", "counter",
@@ -67,6 +72,8 @@ static const struct figure {
     FIGURE(links, "links", "gauge", "Edges connected."),
     FIGURE(queue_waiting, "queue_waiting", "gauge", "Requests waiting for a worker."),
     FIGURE(events_waiting, "events_waiting", "gauge", "Events waiting to be stored."),
+    FIGURE(journal_waiting, "journal_waiting", "gauge",
+           "Webhooks kept that are not on record yet, because the database is away."),
     FIGURE(workers_busy, "workers_busy", "gauge", "Workers answering a request."),
     FIGURE(workers, "workers", "gauge", "Workers."),
 #undef FIGURE

@@ -35,6 +35,8 @@
     ROW(given_up)        /* words and a hang-up, after too many of those */                        \
     ROW(unknown_number)  /* no organisation has the number */                                      \
     ROW(unknown_call)    /* no conversation has the CallSid */                                     \
+    ROW(remembered)      /* without the database, as the number's calls were answered last */      \
+    ROW(kept)            /* acknowledged and in the journal, because the database is away */       \
     ROW(call_over)       /* the call had ended before */                                           \
     ROW(bad_signature)   /* 403 */                                                                 \
     ROW(unknown_account) /* 403: nobody's AccountSid */                                            \
@@ -87,12 +89,13 @@ struct metrics {
     metrics_count requests, requests_late, requests_malformed;
     metrics_count events_received, events[EVENTS_PARKED + 1], events_malformed, events_retried;
     metrics_count orders, orders_ok, orders_refused, orders_lost;
-    metrics_count calls_moved; /* to another edge, because this one was full */
+    metrics_count journal_stored, journal_refused; /* webhooks that were kept, when it was back */
+    metrics_count calls_moved;                     /* to another edge, because this one was full */
     metrics_count frames_unknown, links_accepted, links_refused, links_broken;
     metrics_count lookups_throttled; /* of unknown accounts */
     metrics_count tokens_unopened;   /* sealed with a key we do not have */
     metrics_count links;             /* gauges from here on */
-    metrics_count queue_waiting, events_waiting, workers_busy, workers;
+    metrics_count queue_waiting, events_waiting, journal_waiting, workers_busy, workers;
     struct db_figures database;
     struct job_figures jobs[JOBS_KINDS_MAX]; /* by kind, as many as this control has */
 };

@@ -23,6 +23,9 @@ const struct options_row options_table[] = {
      "Where recordings and attachments are kept"},
     {"spool", "RINGBRIDGE_SPOOL", OPTIONS_TEXT, AT(spool_dir), 0, 0, NULL, "DIR", SERVING,
      "Where edges on this machine leave recordings to be encoded. Default: nowhere"},
+    {"journal", "RINGBRIDGE_JOURNAL", OPTIONS_TEXT, AT(journal_dir), 0, 0, NULL, "DIR", SERVING,
+     "Where webhooks are kept while the database is away; a directory of this control's own. "
+     "Default: nowhere: callbacks are refused then, and callers wait"},
     {"public-url", "PUBLIC_URL", OPTIONS_BASE, AT(public_url), 0, 0, NULL, "URL",
      " serve doctor verify-signature recordings ",
      "https base under which Twilio reaches the webhooks; signatures are checked against it"},

@@ -75,7 +75,7 @@ static enum metrics_outcome find_tokens(struct webhook *webhook)
         if (webhook->route == ROUTE_incoming_call || webhook->route == ROUTE_after_stream ||
             webhook->route == ROUTE_call_step || webhook->route == ROUTE_queue_wait)
             return webhook_answer_softly(webhook);
-        return webhook_callback_failed(webhook, DB_AWAY);
+        return webhook_refuse_now(webhook, DB_AWAY); /* whose word it is cannot be checked */
     case TOKENS_UNKNOWN:
         break;
     }
@@ -193,6 +193,7 @@ static void answer_http(const struct service *service, struct db *db, const stru
                               .edge = work->edge,
                               .events_mark = work->events_mark,
                               .request = request,
+                              .frame_json = work->json,
                               .route = ROUTE_other,
                               .response = &response};
     response_empty(&response, 500);
@@ -206,6 +207,31 @@ static void answer_http(const struct service *service, struct db *db, const stru
            "webhook", log_text("path", metrics_route_name(webhook.route)),
            log_text("result", metrics_outcome_name(outcome)), log_number("status", response.status),
            log_text("peer", json_string_value(json_object_get(request->object, "peer"))));
+}
+
+enum metrics_outcome router_store_kept(const struct service *service, struct db *db,
+                                       const struct link_frame *frame)
+{
+    struct request request;
+    struct response response;
+    struct form form = {.count = 0};
+    enum metrics_outcome outcome = OUTCOME_malformed;
+    if (!request_read(frame->json, frame->raw, &request))
+        return outcome;
+    const struct route *route = request.kind == REQUEST_HTTP ? find_route(request.path) : NULL;
+    struct webhook webhook = {.service = service,
+                              .db = db,
+                              .request = &request,
+                              .form = &form,
+                              .kept_ms = (int64_t)frame->id,
+                              .response = &response};
+    if (route && form_read(request.body, &form) == FAULT_NONE) {
+        webhook.route = route->name;
+        outcome = route->answer(&webhook);
+        form_free(&form);
+    }
+    request_free(&request);
+    return outcome;
 }
 
 static void answer_metrics(const struct service *service, const struct work *work)

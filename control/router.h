@@ -14,6 +14,11 @@
 /* For pool_config.answer; context is the struct service. */
 void router_answer(void *context, struct db *db, const struct work *work);
 
+/* Stores what a webhook from the journal says; nothing is answered, its signature was checked when
+ * it came. unavailable: the database is away still. */
+enum metrics_outcome router_store_kept(const struct service *service, struct db *db,
+                                       const struct link_frame *frame);
+
 /* The path of every webhook in order, aliases included; NULL behind the last. For tests. */
 const char *router_path(size_t index);
 

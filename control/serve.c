@@ -2,9 +2,12 @@
 
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/catch_up.h"
 #include "control/dispatch.h"
 #include "control/jobs/kinds.h"
+#include "control/journal.h"
 #include "control/json_read.h"
+#include "control/last_known.h"
 #include "control/link.h"
 #include "control/listen_ticket.h"
 #include "control/migrate.h"
@@ -30,6 +33,7 @@ struct serving {
     struct kinds_context kinds_context;
     struct job_pool *jobs;
     struct sweep *sweep;
+    struct catch_up *catch_up;
     struct link *link;
     char run[UUID_TEXT_BYTES + 1];
     char error[512];
@@ -121,6 +125,23 @@ static bool open_jobs(struct serving *serving, const struct options *options)
     return serving->jobs && (serving->sweep || !options->spool_dir);
 }
 
+/* What is remembered, and kept, for when the database is away. */
+static bool open_memory(struct serving *serving, const struct options *options)
+{
+    struct service *service = &serving->service;
+    service->last_known = last_known_open();
+    if (!service->last_known)
+        return fail(serving, "no memory for what was known last");
+    if (!options->journal_dir)
+        return true;
+    service->journal = journal_open(options->journal_dir, serving->error, sizeof serving->error);
+    if (!service->journal)
+        return false;
+    struct db_config db = db_config_serving(options->database_serving_url, &metrics.database);
+    serving->catch_up = catch_up_open(service, &db, serving->error, sizeof serving->error);
+    return serving->catch_up != NULL;
+}
+
 static bool open_link(struct serving *serving, const struct options *options)
 {
     serving->edges = (struct edge_config){
@@ -129,6 +150,7 @@ static bool open_link(struct serving *serving, const struct options *options)
         .metrics = &metrics,
         .db = db_config_serving(options->database_serving_url, &metrics.database),
         .ticket_keys = &serving->service.ticket_keys,
+        .journal = serving->service.journal,
         .dispatch = serving->dispatch};
     serving->link =
         link_open(options->socket_path, &serving->edges, serving->error, sizeof serving->error);
@@ -146,8 +168,9 @@ static bool open_all(struct serving *serving, const struct options *options)
     serving->service.tokens = tokens_open(options, &metrics);
     if (!serving->service.tokens)
         return fail(serving, "no memory for tokens");
-    return open_pool(serving, options) && open_dispatch(serving, options) &&
-           open_jobs(serving, options) && open_link(serving, options);
+    return open_memory(serving, options) && open_pool(serving, options) &&
+           open_dispatch(serving, options) && open_jobs(serving, options) &&
+           open_link(serving, options);
 }
 
 /* In the order in which nobody is left without what he uses: the link stops reading, the workers
@@ -163,6 +186,9 @@ static void close_all(struct serving *serving)
     dispatch_close(serving->dispatch);
     sweep_close(serving->sweep);
     job_close(serving->jobs);
+    catch_up_close(serving->catch_up);
+    journal_close(serving->service.journal);
+    last_known_close(serving->service.last_known);
     if (serving->service.tokens)
         tokens_close(serving->service.tokens);
     explicit_bzero(&serving->service.ticket_keys, sizeof serving->service.ticket_keys);

@@ -15,6 +15,8 @@ struct service {
     struct ticket_keys ticket_keys;
     struct ticket_keys listen_keys; /* of listen_ticket */
     struct tokens *tokens;
+    struct last_known *last_known;
+    struct journal *journal; /* NULL: nothing is kept while the database is away */
     struct metrics *metrics;
 };
 

@@ -146,6 +146,19 @@ static enum answer recall(struct tokens *tokens, const char *account_sid, uint64
     return known || may_look_up(tokens, now_ms) ? ASK : THROTTLED;
 }
 
+/* The database is away: what was known for sure a while ago. */
+static enum tokens_found recall_stale(struct tokens *tokens, const char *account_sid,
+                                      uint64_t now_ms, struct accounts_tokens *found)
+{
+    pthread_mutex_lock(&tokens->lock);
+    const struct entry *entry = find(tokens, account_sid);
+    bool known = entry && entry->tokens.count > 0 && now_ms - entry->asked_ms < TOKENS_STALE_MS;
+    if (known)
+        *found = entry->tokens;
+    pthread_mutex_unlock(&tokens->lock);
+    return known ? TOKENS_FOUND : TOKENS_AWAY;
+}
+
 /* ---- the question ---- */
 
 static enum tokens_found look_up(struct tokens *tokens, struct db *db, const char *account_sid,
@@ -155,7 +168,7 @@ static enum tokens_found look_up(struct tokens *tokens, struct db *db, const cha
     enum db_result result =
         accounts_tokens(db, &tokens->options->seal, account_sid, found, &unopened);
     if (result != DB_OK)
-        return TOKENS_AWAY;
+        return recall_stale(tokens, account_sid, now_ms, found);
     if (unopened > 0) {
         COUNT_BY(tokens->metrics, tokens_unopened, (uint64_t)unopened);
         log_error("a sealed token does not open: RINGBRIDGE_SECRET_KEY is not the one it was "

@@ -2,8 +2,8 @@
  *
  * What it is: the installation's own token (and its previous one) for its own account, and the
  * organisations' sealed ones for theirs, remembered for a short while so that a webhook costs no
- * extra round trip. What it is not: the check that the account may speak for the organisation of
- * the call: the SQL functions of store/calls.h do that.
+ * extra round trip, and for longer while the database is away. What it is not: the check that the
+ * account may speak for the organisation of the call: the SQL functions of store/calls.h do that.
  *
  * A flood of invented AccountSids must not become a flood of queries: accounts not known yet share
  * TOKENS_LOOKUPS_PER_SECOND; those known before are not touched by it. Secrets are wiped when they
@@ -20,6 +20,7 @@
 #define TOKENS_WAYS               4
 #define TOKENS_REMEMBERED         (TOKENS_SETS * TOKENS_WAYS)
 #define TOKENS_FRESH_MS           5000
+#define TOKENS_STALE_MS           3600000 /* what is believed while the database is away */
 #define TOKENS_LOOKUPS_PER_SECOND 50
 #define TOKENS_ACCOUNT_BYTES      34 /* AC and 32 hexadecimal digits */
 

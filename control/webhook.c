@@ -1,10 +1,14 @@
 #include "control/webhook.h"
 
+#include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/journal.h"
+#include "control/last_known.h"
 #include "control/utf8.h"
 
 #include <stdlib.h>
+#include <time.h>
 
 const char *webhook_text(const struct webhook *webhook, const char *name, char *text, size_t room)
 {
@@ -45,6 +49,16 @@ static char *write_parameters(const struct form *form)
     return text;
 }
 
+/* As the carrier would write it: ISO 8601. */
+static void write_time(int64_t wall_ms, char text[WEBHOOK_TEXT_BYTES])
+{
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+    gmtime_r(&seconds, &utc);
+    size_t bytes = strftime(text, WEBHOOK_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(text + bytes, WEBHOOK_TEXT_BYTES - bytes, ".%03dZ", (int)(wall_ms % 1000));
+}
+
 void webhook_read(const struct webhook *webhook, struct webhook_fields *fields)
 {
     const char *idempotency = request_header(webhook->request, "i-twilio-idempotency-token");
@@ -64,6 +78,8 @@ void webhook_read(const struct webhook *webhook, struct webhook_fields *fields)
         .idempotency_token = fields->idempotency_token,
         .parameters_json = fields->parameters_json};
     webhook_text(webhook, "Timestamp", fields->timestamp, WEBHOOK_TEXT_BYTES);
+    if (!fields->timestamp[0] && webhook->kept_ms)
+        write_time(webhook->kept_ms, fields->timestamp); /* it happened then, not now */
     if (fields->timestamp[0])
         fields->fields.timestamp = fields->timestamp;
 }
@@ -136,9 +152,67 @@ enum metrics_outcome webhook_answer_softly(struct webhook *webhook)
     return OUTCOME_soft;
 }
 
+/* ---- while the database is away ---- */
+
+bool webhook_keep(const struct webhook *webhook)
+{
+    struct journal *journal = webhook->service->journal;
+    if (!journal || webhook->kept_ms ||
+        !journal_add(journal, clock_wall_ms(), webhook->frame_json, webhook->request->body))
+        return false;
+    COUNT(webhook->service->metrics, journal_waiting);
+    return true;
+}
+
+static bool write_steps(const struct calls_incoming *call, struct calls_next *next)
+{
+    json_t *route = json_loads(call->route_json, 0, NULL);
+    json_t *fallback = json_loads(call->fallback_json, 0, NULL);
+    json_t *steps = json_pack("{s:o*, s:o*}", "route", route, "fallback", fallback);
+    next->steps_owned = steps ? json_dumps(steps, JSON_COMPACT) : NULL;
+    next->steps_json = next->steps_owned ? next->steps_owned : "{}";
+    if (fallback)
+        snprintf(next->place, sizeof next->place, "fallback");
+    json_decref(steps);
+    return next->steps_owned != NULL;
+}
+
+bool webhook_recall_steps(struct webhook *webhook, const struct webhook_fields *fields,
+                          struct calls_next *next)
+{
+    char rest[WEBHOOK_TEXT_BYTES / 2];
+    struct calls_incoming call;
+    const struct service *service = webhook->service;
+    *next = (struct calls_next){.found = CALLS_INVALID, .steps_json = "{}"};
+    if (times_waited(webhook, rest, sizeof rest) < WEBHOOK_SOFT_SOME)
+        return false;
+    bool found = last_known_find(service->last_known, fields->account_sid, fields->to,
+                                 fields->call_sid, &service->options->seal, &call) &&
+                 write_steps(&call, next);
+    if (found) {
+        next->found = CALLS_FOUND;
+        memcpy(next->conversation, call.conversation, sizeof next->conversation);
+        memcpy(next->organization, call.organization, sizeof next->organization);
+        log_warn("next step without the database", log_text("organization", call.organization),
+                 log_text("conversation", call.conversation),
+                 log_text("path", metrics_route_name(webhook->route)));
+    }
+    calls_incoming_free(&call);
+    return found;
+}
+
 /* ---- answers to callbacks ---- */
 
 enum metrics_outcome webhook_callback_failed(struct webhook *webhook, enum db_result result)
+{
+    if ((result == DB_AWAY || result == DB_BUSY) && webhook_keep(webhook)) {
+        response_empty(webhook->response, 204);
+        return OUTCOME_kept;
+    }
+    return webhook_refuse_now(webhook, result);
+}
+
+enum metrics_outcome webhook_refuse_now(struct webhook *webhook, enum db_result result)
 {
     bool try_again = result == DB_AWAY || result == DB_BUSY;
     log_error("webhook not stored", log_text("path", metrics_route_name(webhook->route)),

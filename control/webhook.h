@@ -19,6 +19,7 @@
 
 #define WEBHOOK_TEXT_BYTES 512
 #define WEBHOOK_SOFT_MAX   20 /* times a caller hears "one moment" before we give up */
+#define WEBHOOK_SOFT_SOME  3  /* .. and before we go by what is remembered */
 
 struct webhook {
     const struct service *service;
@@ -26,6 +27,8 @@ struct webhook {
     struct edge *edge;
     uint64_t events_mark; /* of edge_await */
     const struct request *request;
+    struct span frame_json; /* the request's own, as the link brought it */
+    int64_t kept_ms;        /* not 0: it came then, was kept, and is to be stored now; no edge */
     const struct form *form;
     struct accounts_tokens accounts; /* of the account that signed; wiped by the router */
     enum metrics_route route;
@@ -74,9 +77,12 @@ void webhook_answer_step(struct webhook *webhook, const struct webhook_fields *f
                          const char *organization, const json_t *steps, const char *place,
                          unsigned tries);
 
-/* For callbacks: 503 when trying again may help (then it is unavailable), else 500 (failed). Logs
- * what the database said. */
+/* For callbacks. While the database is away they are kept and acknowledged (kept); where that is
+ * not possible 503 (unavailable); else 500 (failed). Logs what the database said. */
 enum metrics_outcome webhook_callback_failed(struct webhook *webhook, enum db_result result);
+
+/* The same, and never kept: for one of which nobody knows yet whether it is signed. */
+enum metrics_outcome webhook_refuse_now(struct webhook *webhook, enum db_result result);
 
 /* What a callback about a call is answered by what the store found; 204 unless it is refused.
  * repeated: this fact was on record already. */
@@ -86,6 +92,14 @@ enum metrics_outcome webhook_callback_taken(struct webhook *webhook, enum calls_
 /* Refusals that every handler shares: the answer, and what it counts as. */
 enum metrics_outcome webhook_refuse_account(struct webhook *webhook);
 enum metrics_outcome webhook_refuse_fields(struct webhook *webhook);
+
+/* Puts the webhook into the journal, to be stored later. */
+bool webhook_keep(const struct webhook *webhook);
+
+/* For questions while the database is away: may this caller, who has waited for a while, be
+ * answered with what is remembered of the number's steps? Fills in next as the database would. */
+bool webhook_recall_steps(struct webhook *webhook, const struct webhook_fields *fields,
+                          struct calls_next *next);
 
 /* "..00": as much of a number as a log may hold. */
 const char *webhook_shorten(const char *number, char text[8]);

@@ -323,7 +323,8 @@ CREATE TYPE call_answer AS (
     vad_silence_ms      integer,
     vad_threshold_percent integer,
     session_max_s       integer,
-    route               jsonb
+    route               jsonb,
+    fallback            jsonb
 );
 COMMENT ON TYPE call_answer IS 'Whose call it is and how its agent behaves.';
 
@@ -340,7 +341,7 @@ BEGIN
            f.language, f.transcription_model, f.duration_max_s, f.tools, f.settings, k.sealed,
            f.append_ms, f.record, f.greeting_interruptible, f.interrupt_after_ms, f.vad_prefix_ms,
            f.vad_silence_ms, f.vad_threshold_percent, f.session_max_s,
-           c.route
+           c.route, find_route(c.organization_id, c.phone_number_id, 'fallback', now())
     INTO answer
     FROM conversations AS c
     JOIN organizations AS o ON o.id = c.organization_id

@@ -3,7 +3,9 @@
 #include "common/panic.h"
 #include "control/store/accounts.h"
 #include "control/store/clean.h"
+#include "control/uuid.h"
 
+#include <openssl/evp.h>
 #include <stdlib.h>
 
 #define WEBHOOK                                                                                    \
@@ -91,7 +93,7 @@ static const char *text_cell(const struct db_rows *rows, int column)
     "configured, ai_backend, model, voice, instructions, greeting, audio_format, language, "       \
     "transcription_model, duration_max_s, tools, settings, ai_sealed, call_sid, account_sid, "     \
     "append_ms, record, greeting_interruptible, interrupt_after_ms, vad_prefix_ms, "               \
-    "vad_silence_ms, vad_threshold_percent, session_max_s, route"
+    "vad_silence_ms, vad_threshold_percent, session_max_s, route, fallback"
 
 static void open_ai_key(const struct seal *seal, struct calls_incoming *incoming)
 {
@@ -146,6 +148,7 @@ static void read_answer(const struct seal *seal, struct calls_incoming *incoming
     incoming->tools_json = text_cell(rows, 16);
     incoming->settings_json = text_cell(rows, 17);
     incoming->route_json = text_cell(rows, 29);
+    incoming->fallback_json = text_cell(rows, 30);
     read_manners(incoming);
     open_ai_key(seal, incoming);
 }
@@ -172,6 +175,28 @@ void calls_incoming_free(struct calls_incoming *incoming)
     free(incoming->ai_key);
     db_rows_free(incoming->rows);
     *incoming = (struct calls_incoming){.found = CALLS_INVALID};
+}
+
+void calls_id(const char *account_sid, const char *call_sid, char id[CALLS_UUID_TEXT])
+{
+    uint8_t digest[EVP_MAX_MD_SIZE];
+    char names[2 * WEBHOOK_TEXT_MAX + 2];
+    int length = snprintf(names, sizeof names, "%s/%s", account_sid, call_sid);
+    assert(length > 0 && (size_t)length < sizeof names);
+    int made = EVP_Digest(names, (size_t)length, digest, NULL, EVP_sha256(), NULL);
+    assert(made == 1);
+    uuid_write(digest, id);
+}
+
+bool calls_incoming_again(struct db_rows *rows, const char *account_sid, const char *call_sid,
+                          const struct seal *seal, struct calls_incoming *incoming)
+{
+    *incoming = (struct calls_incoming){.found = CALLS_INVALID, .rows = rows};
+    read_answer(seal, incoming);
+    calls_id(account_sid, call_sid, incoming->conversation);
+    incoming->created = false; /* as far as we know: events are numbered as for a second stream */
+    incoming->call_status = "ringing";
+    return incoming->found == CALLS_FOUND;
 }
 
 enum db_result calls_plan(struct db *db, const struct seal *seal, const char *organization,
@@ -330,6 +355,7 @@ enum db_result calls_recording(struct db *db, const struct calls_webhook *webhoo
 void calls_next_free(struct calls_next *next)
 {
     db_rows_free(next->rows);
+    free(next->steps_owned);
     *next = (struct calls_next){.found = CALLS_INVALID};
 }
 

@@ -55,6 +55,7 @@ struct calls_incoming {
     const char *tools_json;                     /* a JSON array */
     const char *settings_json;                  /* a JSON object */
     const char *route_json;                     /* what is done with it: control/steps.h */
+    const char *fallback_json; /* and when that does not come about; "" : nothing was chosen */
     uint32_t duration_max_s;
     bool record;        /* the edge keeps both tracks */
     unsigned append_ms; /* and so on: link_proto.h, "prepare"; their ranges are the schema's */
@@ -73,6 +74,14 @@ struct calls_incoming {
 enum db_result calls_incoming(struct db *db, const struct seal *seal,
                               const struct calls_webhook *webhook, struct calls_incoming *incoming);
 void calls_incoming_free(struct calls_incoming *incoming); /* wipes the key */
+
+/* The id that a call's conversation has or will have (call_id of sql/0003). */
+void calls_id(const char *account_sid, const char *call_sid, char id[CALLS_UUID_TEXT]);
+
+/* The same answer for another call to the same number, from rows of an answer before
+ * (last_known.h), which are taken. */
+bool calls_incoming_again(struct db_rows *rows, const char *account_sid, const char *call_sid,
+                          const struct seal *seal, struct calls_incoming *incoming);
 
 /* What became of a webhook that reports something. */
 struct calls_taken {
@@ -101,6 +110,7 @@ struct calls_next {
     const char *steps_json; /* {"route":..,"next":..,"fallback":..}, those that there are */
     char ended_reason[40];  /* of end.def, as far as the edge has reported; "" otherwise */
     struct db_rows *rows;
+    char *steps_owned; /* steps_json, where it is in no row */
 };
 enum db_result calls_after_stream(struct db *db, const struct calls_webhook *webhook,
                                   struct calls_next *next);

@@ -64,6 +64,19 @@ static enum metrics_outcome decide(struct webhook *webhook, const struct webhook
     return answer_place(webhook, fields, next);
 }
 
+/* The database is away. Why the stream ended is not known, so a caller who is still there after a
+ * while gets what the organisation has for calls that cannot go on. */
+static enum metrics_outcome decide_without(struct webhook *webhook,
+                                           const struct webhook_fields *fields,
+                                           struct calls_next *next)
+{
+    calls_next_free(next);
+    if (!webhook_recall_steps(webhook, fields, next) || !next->place[0])
+        return webhook_answer_softly(webhook);
+    answer_place(webhook, fields, next);
+    return OUTCOME_remembered;
+}
+
 static void log_decision(const struct webhook_fields *fields, const struct calls_next *next)
 {
     log_info("after stream", log_text("place", next->place),
@@ -86,7 +99,7 @@ enum metrics_outcome after_stream_answer(struct webhook *webhook)
         outcome = decide(webhook, &fields, &next);
         log_decision(&fields, &next);
     } else if (result == DB_AWAY || result == DB_BUSY) {
-        outcome = webhook_answer_softly(webhook);
+        outcome = decide_without(webhook, &fields, &next);
     } else {
         log_error("next step not known", log_text("result", db_result_name(result)),
                   log_text("error", db_error(webhook->db)));

@@ -31,7 +31,19 @@ struct question {
     json_t *steps;
 };
 
-/* OUTCOME_answered: the call is known; everything else was answered already. */
+/* The database is away: a caller who has waited for a while goes on by what is remembered of the
+ * number's steps, when his place is in them. */
+static enum metrics_outcome ask_without(struct webhook *webhook, struct question *question)
+{
+    calls_next_free(&question->next);
+    if (!webhook_recall_steps(webhook, &question->fields, &question->next))
+        return webhook_answer_softly(webhook);
+    question->steps = json_loads(question->next.steps_json, 0, NULL);
+    return steps_at(question->steps, question->place) ? OUTCOME_remembered
+                                                      : webhook_answer_softly(webhook);
+}
+
+/* OUTCOME_answered, OUTCOME_remembered: the call is known; everything else was answered already. */
 static enum metrics_outcome ask(struct webhook *webhook, const char *event,
                                 struct question *question)
 {
@@ -43,7 +55,7 @@ static enum metrics_outcome ask(struct webhook *webhook, const char *event,
     enum db_result result =
         calls_step(webhook->db, &question->fields.fields, event, key, &question->next);
     if (result == DB_AWAY || result == DB_BUSY)
-        return webhook_answer_softly(webhook);
+        return ask_without(webhook, question);
     if (result != DB_OK) {
         log_error("next step not known", log_text("result", db_result_name(result)),
                   log_text("error", db_error(webhook->db)));
@@ -117,7 +129,7 @@ enum metrics_outcome call_step_answer(struct webhook *webhook)
 {
     struct question question = {.steps = NULL};
     enum metrics_outcome outcome = ask(webhook, "step", &question);
-    if (outcome == OUTCOME_answered)
+    if (outcome == OUTCOME_answered || outcome == OUTCOME_remembered)
         answer_step(webhook, &question);
     forget(&question);
     return outcome;
@@ -168,7 +180,7 @@ enum metrics_outcome queue_wait_answer(struct webhook *webhook)
 {
     struct question question = {.steps = NULL};
     enum metrics_outcome outcome = ask(webhook, "wait", &question);
-    if (outcome == OUTCOME_answered)
+    if (outcome == OUTCOME_answered || outcome == OUTCOME_remembered)
         answer_wait(webhook, &question);
     forget(&question);
     return outcome;

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/last_known.h"
 #include "control/plan_write.h"
 #include "control/steps.h"
 #include "control/store/edges.h"
@@ -212,6 +213,36 @@ static enum metrics_outcome apologise(struct webhook *webhook, enum db_result re
     return OUTCOME_failed;
 }
 
+/* The database is away. The webhook is put into the journal, so that the call will be on record,
+ * and then answered as calls to this number were answered last. Without either the caller waits. */
+static enum metrics_outcome take_without(struct webhook *webhook,
+                                         const struct webhook_fields *fields)
+{
+    struct calls_incoming call;
+    const struct service *service = webhook->service;
+    enum metrics_outcome outcome = OUTCOME_soft;
+    if (last_known_find(service->last_known, fields->account_sid, fields->to, fields->call_sid,
+                        &service->options->seal, &call) &&
+        webhook_keep(webhook)) {
+        log_warn("call taken without the database", log_text("conversation", call.conversation),
+                 log_text("error", db_error(webhook->db)));
+        begin(webhook, fields, &call);
+        outcome = OUTCOME_remembered;
+    } else {
+        outcome = webhook_answer_softly(webhook);
+    }
+    calls_incoming_free(&call);
+    return outcome;
+}
+
+/* One that was kept in the journal was answered long ago: it is only to be on record. */
+static enum metrics_outcome record(enum db_result result)
+{
+    if (result == DB_AWAY || result == DB_BUSY)
+        return OUTCOME_unavailable;
+    return result == DB_OK ? OUTCOME_answered : OUTCOME_failed;
+}
+
 enum metrics_outcome incoming_call_answer(struct webhook *webhook)
 {
     struct webhook_fields fields;
@@ -221,9 +252,13 @@ enum metrics_outcome incoming_call_answer(struct webhook *webhook)
     enum db_result result =
         calls_incoming(webhook->db, &webhook->service->options->seal, &fields.fields, &call);
     if (result == DB_OK)
+        last_known_note(webhook->service->last_known, fields.account_sid, fields.to, &call);
+    if (webhook->kept_ms)
+        outcome = record(result);
+    else if (result == DB_OK)
         outcome = decide(webhook, &fields, &call);
     else if (result == DB_AWAY || result == DB_BUSY)
-        outcome = webhook_answer_softly(webhook);
+        outcome = take_without(webhook, &fields);
     else
         outcome = apologise(webhook, result);
     calls_incoming_free(&call);

@@ -2,6 +2,7 @@
 #include "tests/control/database.h"
 
 #include "common/end.h"
+#include "control/last_known.h"
 #include "control/store/accounts.h"
 #include "control/store/calls.h"
 #include "control/store/clean.h"
@@ -463,6 +464,46 @@ static void a_ticket_is_used_once(void **state)
     assert_int_equal(ticket, CALLS_TICKET_UNKNOWN_CALL);
 }
 
+static void note_call(struct last_known *known, const char *to)
+{
+    char sid[35];
+    struct calls_incoming incoming;
+    struct calls_webhook webhook = webhook_for(sid, to);
+    assert_int_equal(calls_incoming(db, &database_seal, &webhook, &incoming), DB_OK);
+    last_known_note(known, own, to, &incoming);
+    calls_incoming_free(&incoming);
+}
+
+static void what_a_number_was_answered_last_is_known_without_the_database(void **state)
+{
+    (void)state;
+    char sid[35], id[37];
+    struct calls_incoming known_call, call;
+    struct last_known *known = last_known_open();
+    struct calls_webhook webhook = webhook_for(sid, "+15550100");
+    assert_false(last_known_find(known, own, "+15550100", sid, &database_seal, &known_call));
+    calls_incoming_free(&known_call);
+    note_call(known, "+15550100");
+    assert_true(last_known_find(known, own, "+15550100", sid, &database_seal, &known_call));
+    assert_int_equal(calls_incoming(db, &database_seal, &webhook, &call), DB_OK);
+    calls_id(own, sid, id);
+    assert_string_equal(call.conversation, id); /* the database makes the same */
+    assert_string_equal(known_call.conversation, call.conversation);
+    assert_string_equal(known_call.organization, acme);
+    assert_string_equal(known_call.instructions, call.instructions);
+    assert_string_equal(known_call.route_json, call.route_json);
+    assert_string_equal(known_call.call_status, "ringing");
+    calls_incoming_free(&known_call);
+    calls_incoming_free(&call);
+    /* nobody else's: another number, another account, and one that nobody has any more */
+    assert_false(last_known_find(known, own, "+15550101", sid, &database_seal, &known_call));
+    assert_false(last_known_find(known, "AC2", "+15550100", sid, &database_seal, &known_call));
+    struct calls_incoming gone = {.found = CALLS_UNKNOWN_NUMBER};
+    last_known_note(known, own, "+15550100", &gone);
+    assert_false(last_known_find(known, own, "+15550100", sid, &database_seal, &known_call));
+    last_known_close(known);
+}
+
 static void a_plan_is_given_again_while_the_call_lives(void **state)
 {
     (void)state;
@@ -682,6 +723,7 @@ int main(void)
         cmocka_unit_test(odd_events_are_kept_and_hold_nobody_up),
         cmocka_unit_test(a_batch_is_one_statement),
         cmocka_unit_test(a_ticket_is_used_once),
+        cmocka_unit_test(what_a_number_was_answered_last_is_known_without_the_database),
         cmocka_unit_test(a_plan_is_given_again_while_the_call_lives),
         cmocka_unit_test(after_the_stream_the_call_is_hung_up_unless_another_step_was_noted),
         cmocka_unit_test(stream_reports_are_noted),

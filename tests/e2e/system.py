@@ -65,6 +65,7 @@ class System:
         self.metrics_port, self.ai_port = free_port(), free_port()
         self.socket_path = self.directory / "control.sock"
         self.spool, self.media = self.directory / "spool", self.directory / "media"
+        self.journal = self.directory / "journal"
         try:
             self.start_database()
             self.start_ai()
@@ -147,10 +148,10 @@ class System:
         eventually("practice AI is ready", lambda: "ready" in self.log("ai"))
 
     def start_control(self):
-        for directory in (self.spool, self.media):
+        for directory in (self.spool, self.media, self.journal):
             directory.mkdir(mode=0o700, exist_ok=True)
         self.start("control", BIN / "ringbridge-control", "serve", "--socket", self.socket_path, "--spool", self.spool,
-                   "--media-dir", self.media, *self.control_arguments)
+                   "--media-dir", self.media, "--journal", self.journal, *self.control_arguments)
         eventually("control listens", self.socket_path.exists)
 
     def start_edge(self):
