@@ -43,7 +43,7 @@
 #define STREAM_SID_BYTES_MAX     64    /* Twilio's have 34 */
 #define STREAM_GAP_FILL_MS_MAX   5000  /* a larger jump of timestamps is an event, not silence */
 #define CALL_EARLY_BYTES_MAX                                                                       \
-    40000 /* caller audio kept until the AI is ready: 5 s, oldest dropped */
+    40000                         /* caller audio kept until the AI is ready: 5 s, oldest dropped */
 #define CALL_STALE_MS        2000 /* an AI that has not caught up for so long: no more is kept */
 #define CALL_STALE_BYTES_MAX (CALL_STALE_MS * 8) /* .. than this, oldest dropped */
 #define AI_QUEUE_BYTES_MAX   24576 /* appends it has not taken, mu-law: 1.6 s; PCM: four times */
@@ -121,7 +121,7 @@
 #define ACCEPTS_WAITING_MAX  8192 /* connections accepted in one turn: listeners times backlog */
 #define POOL_BYTES_MAX       ((size_t)1 << 30) /* send blocks and requests that are not whole */
 #define INBOX_LETTERS        16384
-#define GATHER_US            150  /* a busy core lets answers gather for so long .. */
+#define GATHER_US            120  /* a busy core lets answers gather for so long .. */
 #define GATHER_PERCENT       10   /* .. from this share of its time on */
 #define TURN_COMPLETIONS_MAX 512  /* then what was queued is sent, and the next turn goes on */
 #define TURN_SLOW_MS         20   /* a turn that long is counted .. */
