@@ -91,7 +91,41 @@ static void say_delta(struct story *story, struct ai *ai, uint64_t now_ns)
     ai->delta_ns = now_ns + length_ns / dice_between(dice, 2, 20);
 }
 
-static void end_response(struct ai *ai, const char *status)
+static void call_function(struct ai *ai)
+{
+    static const char *const names[] = {"look_up", "look_up", "collect_digits", "end_call",
+                                        "nobody_knows"};
+    peer_send_text(&ai->peer,
+                   "{\"type\":\"response.output_item.done\",\"event_id\":\"e7\",\"response_id\":"
+                   "\"%s\",\"output_index\":1,\"item\":{\"id\":\"f\",\"type\":\"function_call\","
+                   "\"status\":\"completed\",\"call_id\":\"c%u\",\"name\":\"%s\",\"arguments\":"
+                   "\"{}\"}}",
+                   ai->response, (unsigned)dice_below(&ai->dice, 1000),
+                   names[dice_below(&ai->dice, sizeof names / sizeof names[0])]);
+}
+
+void agent_chat(struct story *story, struct ai *ai)
+{
+    static const char *const texts[] = {
+        "{\"type\":\"rate_limits.updated\",\"event_id\":\"x\",\"rate_limits\":[{\"a\":1}]}",
+        "{\"type\":\"error\",\"event_id\":\"x\",\"error\":{\"type\":\"invalid_request_error\","
+        "\"code\":\"item_truncate_invalid_item_id\",\"message\":\"no\"}}",
+        "{\"type\":\"conversation.item.added\",\"event_id\":\"x\",\"item\":{\"id\":\"i\"}}",
+        "{\"type\":\"session.updated\",\"event_id\":\"x\",\"session\":{\"id\":\"again\"}}",
+        "{\"type\":\"response.done\",\"event_id\":\"x\",\"response\":{\"id\":\"nobody's\","
+        "\"status\":\"failed\"}}",
+        "{\"type\":\"response.output_audio.done\",\"event_id\":\"x\",\"response_id\":\"none\","
+        "\"item_id\":\"none\",\"content_index\":0}",
+        "{\"type\":\"input_audio_buffer.speech_stopped\",\"event_id\":\"x\",\"audio_end_ms\":0,"
+        "\"item_id\":\"z\"}",
+        "{\"type\":\"conversation.item.input_audio_transcription.completed\",\"event_id\":\"x\","
+        "\"item_id\":\"never_heard_of\",\"content_index\":0,\"transcript\":\"words\"}",
+    };
+    (void)story;
+    peer_send_text(&ai->peer, "%s", texts[dice_below(&ai->dice, sizeof texts / sizeof texts[0])]);
+}
+
+static void end_response(const struct story *story, struct ai *ai, const char *status)
 {
     if (strcmp(status, "completed") == 0) {
         peer_send_text(&ai->peer,
@@ -104,13 +138,8 @@ static void end_response(struct ai *ai, const char *status)
                        "\"response_id\":\"%s\",\"item_id\":\"%s\",\"content_index\":0,"
                        "\"transcript\":\"so many words\"}",
                        ai->response, ai->item);
-        if (dice_chance(&ai->dice, 100))
-            peer_send_text(&ai->peer,
-                           "{\"type\":\"response.output_item.done\",\"event_id\":\"e7\","
-                           "\"response_id\":\"%s\",\"output_index\":1,\"item\":{\"id\":\"f\","
-                           "\"type\":\"function_call\",\"status\":\"completed\",\"call_id\":\"c\","
-                           "\"name\":\"end_call\",\"arguments\":\"{}\"}}",
-                           ai->response);
+        while (story->chatty && dice_chance(&ai->dice, 300))
+            call_function(ai);
     }
     peer_send_text(&ai->peer,
                    "{\"type\":\"response.done\",\"event_id\":\"e8\",\"response\":{\"id\":\"%s\","
@@ -123,11 +152,11 @@ static void end_response(struct ai *ai, const char *status)
 void agent_speak_on(struct story *story, struct ai *ai, uint64_t now_ns)
 {
     if (ai->cancelled)
-        end_response(ai, "cancelled");
+        end_response(story, ai, "cancelled");
     else if (ai->response_left)
         say_delta(story, ai, now_ns);
     else
-        end_response(ai, "completed");
+        end_response(story, ai, "completed");
 }
 
 /* Some of it may be on its way already, and a little more comes before it stops. */

@@ -33,6 +33,7 @@ static const enum end excuses[AI_FATES] = {
     [AI_DEAF] = END_ai_too_slow,
     [AI_SLOW] = END_ai_too_slow,
     [AI_SILENT] = END_ai_silent,
+    [AI_MUTE] = END_ai_silent,
 };
 
 static void strike(struct story *story, struct ai *ai)
@@ -162,6 +163,10 @@ static void suffer(struct story *story, struct ai *ai)
     case AI_DEAF:
         story_excuse(story, END_ai_lost); /* nor does it hear the ping */
         ai->peer.deaf = true;
+        return;
+    case AI_MUTE:
+        story_excuse(story, END_ai_lost); /* nor does it answer pings */
+        ai->mute = true;
         return;
     case AI_SLOW:
         story_excuse(story, END_ai_lost);
@@ -355,6 +360,8 @@ static void hear_create(struct story *story, struct ai *ai, struct span text, ui
         strike(story, ai);
         return;
     }
+    if (ai->mute)
+        return;
     expect(span_copy_text(event_id, id, sizeof id), "an event_id");
     if (ai->response[0])
         say_error(ai, "conversation_already_has_active_response", id);
@@ -373,7 +380,7 @@ static void listen(struct story *story, struct ai *ai, uint64_t now_ns)
             peer_finish(&ai->peer);
             return;
         }
-        if (message.opcode == PEER_PING)
+        if (message.opcode == PEER_PING && !ai->mute)
             peer_send(&ai->peer, PEER_PONG, message.body);
         if (message.opcode != PEER_TEXT)
             continue;
@@ -417,6 +424,8 @@ static void act_in_time(struct story *story, struct ai *ai, uint64_t now_ns)
         notice_silence(story, ai, now_ns);
     if (now_ns >= ai->transcript_ns)
         write_down(ai);
+    if (story->chatty && ai->configured && dice_chance(&ai->dice, 20))
+        agent_chat(story, ai);
     if (now_ns >= ai->answer_ns) {
         ai->answer_ns = NEVER;
         agent_begin(story, ai, now_ns);
@@ -430,7 +439,7 @@ static uint64_t next_of(const struct ai *ai)
     uint64_t next_ns = sooner(ai->updated_ns, ai->speech_ns);
     next_ns = sooner(next_ns, sooner(ai->silence_ns, ai->answer_ns));
     next_ns = sooner(next_ns, sooner(ai->delta_ns, ai->transcript_ns));
-    if (ai->peer.said_close)
+    if (ai->peer.said_close || ai->mute)
         next_ns = NEVER;
     if (ai->peer.budget && tcp_waiting(ai->peer.tcp))
         next_ns = sooner(next_ns, ai->read_ns);
@@ -454,7 +463,7 @@ static void step(struct story *story, struct ai *ai, uint64_t now_ns)
         read_upgrade(story, ai, now_ns);
     if (ai->stage == AI_OPEN)
         listen(story, ai, now_ns);
-    if (ai->stage == AI_OPEN && !ai->peer.said_close)
+    if (ai->stage == AI_OPEN && !ai->peer.said_close && !ai->mute)
         act_in_time(story, ai, now_ns);
     if (ai->peer.tcp && now_ns >= ai->fate_ns)
         suffer(story, ai);

@@ -35,6 +35,7 @@ static const enum end excuses[CARRIER_FATES] = {
     [CARRIER_SILENT] = END_carrier_silent,     [CARRIER_RESETS] = END_carrier_lost,
     [CARRIER_FINISHES] = END_carrier_lost,     [CARRIER_CLOSES] = END_carrier_lost,
     [CARRIER_GARBAGE] = END_carrier_protocol,  [CARRIER_DEAF] = END_carrier_too_slow,
+    [CARRIER_SLOW] = END_carrier_too_slow,
 };
 
 static void strike(struct story *story)
@@ -126,6 +127,9 @@ static void suffer(struct story *story)
     case CARRIER_DEAF:
         carrier->peer.deaf = true;
         carrier->stop_ns += 15 * SECOND;
+        return;
+    case CARRIER_SLOW:
+        carrier->peer.budget = 100 + dice_below(&carrier->dice, 3000);
         return;
     default:
         return;
@@ -292,12 +296,22 @@ static void say_media(struct story *story, uint64_t timestamp_ms, size_t bytes, 
     keep_time(story, timestamp_ms, now_ns);
     const uint8_t *codes = ledger_speak(&story->caller, bytes, now_ns);
     base64_encode(span_from(codes, bytes), (uint8_t *)payload);
-    peer_send_text(&carrier->peer,
-                   "{\"event\":\"media\",\"sequenceNumber\":\"%" PRIu64
-                   "\",\"media\":{\"track\":\"inbound\",\"chunk\":\"%" PRIu64
-                   "\",\"timestamp\":\"%" PRIu64 "\",\"payload\":\"%.*s\"},\"streamSid\":\"%s\"}",
-                   carrier->sequence + 1, carrier->sequence, timestamp_ms,
-                   (int)base64_encoded_bytes(bytes), payload, story->stream_sid);
+    if (dice_chance(&carrier->dice, carrier->odd_permille)) /* as others might write it */
+        peer_send_text(
+            &carrier->peer,
+            "{ \"streamSid\": \"%s\", \"media\": {\"payload\": \"%.*s\", \"timestamp\": \"%" PRIu64
+            "\", \"chunk\": \"%" PRIu64 "\", \"track\": \"inbound\", \"more\": [1, {}]},\n"
+            " \"sequenceNumber\": \"%" PRIu64 "\", \"event\": \"media\"}",
+            story->stream_sid, (int)base64_encoded_bytes(bytes), payload, timestamp_ms,
+            carrier->sequence, carrier->sequence + 1);
+    else
+        peer_send_text(&carrier->peer,
+                       "{\"event\":\"media\",\"sequenceNumber\":\"%" PRIu64
+                       "\",\"media\":{\"track\":\"inbound\",\"chunk\":\"%" PRIu64
+                       "\",\"timestamp\":\"%" PRIu64
+                       "\",\"payload\":\"%.*s\"},\"streamSid\":\"%s\"}",
+                       carrier->sequence + 1, carrier->sequence, timestamp_ms,
+                       (int)base64_encoded_bytes(bytes), payload, story->stream_sid);
     carrier->sequence++;
     carrier->media_said++;
     trace("frame: story, ms", story->number, (int64_t)timestamp_ms, (int64_t)bytes);
@@ -430,13 +444,21 @@ static void act(struct story *story, uint64_t now_ns)
     }
 }
 
+static void read_socket(struct carrier *carrier, uint64_t now_ns)
+{
+    if (carrier->peer.budget && now_ns < carrier->read_ns)
+        return;
+    carrier->read_ns = now_ns + 100 * MS;
+    peer_read(&carrier->peer);
+}
+
 uint64_t carrier_step(struct story *story, uint64_t now_ns)
 {
     struct carrier *carrier = &story->carrier;
     if (carrier->intruder.tcp)
         watch_intruder(carrier);
     if (carrier->stage > STAGE_AWAY && carrier->stage < STAGE_OVER) {
-        peer_read(&carrier->peer);
+        read_socket(carrier, now_ns);
         if (now_ns >= carrier->fate_ns)
             suffer(story);
     }
@@ -456,5 +478,7 @@ uint64_t carrier_step(struct story *story, uint64_t now_ns)
     next_ns = sooner(next_ns, sooner(carrier->fate_ns, carrier->give_up_ns));
     if (carrier->stage == STAGE_STARTED)
         next_ns = sooner(next_ns, listener_due_ns(carrier));
+    if (carrier->peer.budget && tcp_waiting(carrier->peer.tcp))
+        next_ns = sooner(next_ns, carrier->read_ns);
     return sooner(next_ns, tcp_arrival_ns(carrier->peer.tcp));
 }

@@ -141,12 +141,16 @@ static struct plan *make_plan(struct story *story)
         "\"%s://127.0.0.1:%u/v1/realtime?model=m\",\"key\":\"sk-sim\",\"format\":\"%s\",\"model\":"
         "\"m\",\"voice\":\"v\",\"instructions\":\"be brief\",\"greeting\":\"%s\","
         "\"transcription_model\":\"%s\",\"language\":\"en\",\"tools\":[],"
+        "\"tool_waits\":[{\"name\":\"end_call\",\"at_edge\":\"end_call\"},{\"name\":"
+        "\"collect_digits\",\"at_edge\":\"collect_digits\"},{\"name\":\"look_up\",\"interim_ms\":"
+        "500,\"deadline_ms\":2000}],"
         "\"greeting_interruptible\":%s,\"interrupt_after_ms\":%u,\"session_max_s\":%u}}",
         story->call, story->organization, story->call_sid, story->account_sid, story->ticket,
-        kernel_wall_ms() + story->ticket_life_ms, story->home_core, story->signature, 3600u,
-        story->append_ms, story->ai_tls ? "wss" : "ws", (unsigned)story->ai_port,
-        story->pcm ? "pcm" : "pcmu", greets ? "hello" : "", story->transcribed ? "t" : "",
-        story->firm ? "false" : "true", story->interrupt_after_ms, story->session_max_s);
+        kernel_wall_ms() + story->ticket_life_ms, story->home_core, story->signature,
+        story->duration_max_s, story->append_ms, story->ai_tls ? "wss" : "ws",
+        (unsigned)story->ai_port, story->pcm ? "pcm" : "pcmu", greets ? "hello" : "",
+        story->transcribed ? "t" : "", story->firm ? "false" : "true", story->interrupt_after_ms,
+        story->session_max_s);
     assert(bytes > 0 && (size_t)bytes < sizeof json);
     struct plan *plan =
         plan_read(span_from(json, (size_t)bytes), control.config.cores_count, error, sizeof error);
@@ -332,6 +336,29 @@ static void take_ending(struct story *story, struct span json)
     events->duration_ms = number_of(json, "duration_ms");
 }
 
+/* What the AI asks for comes soon, late, twice or never; some of it ends the call. */
+static void answer_tool(struct story *story, uint64_t number)
+{
+    struct dice *dice = &control.dice;
+    for (bool again = dice_chance(dice, 900); again; again = dice_chance(dice, 100)) {
+        bool ends = dice_chance(dice, 50);
+        uint64_t due_ns =
+            kernel_now_ns() + dice_below(dice, dice_chance(dice, 300) ? 8000 : 400) * MS;
+        if (ends)
+            story_excuse(story, END_transferred);
+        for (unsigned core = 0; core < control.config.cores_count; core++) {
+            struct link_tool_result *result = calloc(1, sizeof *result);
+            assert(result);
+            memcpy(result->call, story->call, sizeof result->call);
+            result->number = number;
+            result->end = ends ? END_transferred : END_NONE;
+            snprintf(result->output, sizeof result->output, "{\"ok\":true}");
+            write_letter(due_ns, core,
+                         (struct letter){.kind = LETTER_TOOL_RESULT, .content = result});
+        }
+    }
+}
+
 static void take_event(struct span json)
 {
     struct story *story = find_story(peer_member(json, "call"));
@@ -345,10 +372,13 @@ static void take_event(struct span json)
            "seq %" PRIu64 " after %" PRIu64, seq, events->seq);
     events->seq = seq;
     events->told++;
+    events->tools += span_is(kind, "tool_call");
     events->started += span_is(kind, "started");
     events->ready += span_is(kind, "ai_ready");
     events->lost += span_is(kind, "ai_lost");
     events->resumed += span_is(kind, "ai_resumed") || span_is(kind, "ai_renewed");
+    if (span_is(kind, "tool_call") && memmem(json.data, json.bytes, "\"at_edge\":false", 15))
+        answer_tool(story, seq);
     if (span_is(kind, "ended"))
         take_ending(story, json);
 }

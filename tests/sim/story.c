@@ -35,6 +35,37 @@ static uint64_t life_ns(struct dice *dice)
     return dice_between(dice, 100, 4000) * MS;
 }
 
+/* Some fates take their time: deadlines of ten seconds, of two sessions one behind the other. */
+static bool is_slow(const struct story *story)
+{
+    enum carrier_fate carrier = story->carrier.fate;
+    enum ai_fate ai = story->ai_fate;
+    return carrier == CARRIER_DEAF || carrier == CARRIER_SLOW || ai == AI_DEAF || ai == AI_SLOW ||
+           ai == AI_SILENT || ai == AI_MUTE || story->session_max_s < 3600;
+}
+
+static void draw_fates(struct story *story, const struct story_rules *rules)
+{
+    struct dice *dice = &story->dice;
+    if (dice_chance(dice, rules->misfortune_permille))
+        story->carrier.fate = (enum carrier_fate)dice_below(dice, CARRIER_FATES);
+    if (dice_chance(dice, rules->misfortune_permille))
+        story->ai_fate = (enum ai_fate)dice_below(dice, AI_FATES);
+    story->denied = !story->prepared && dice_chance(dice, rules->misfortune_permille / 4);
+    story->chatty = !rules->strict && dice_chance(dice, 300);
+    story->duration_max_s = 3600;
+    if (rules->life_ns)
+        return;
+    if (is_slow(story) && dice_chance(dice, 500))
+        story->life_ns = dice_between(dice, 15, 45) * SECOND;
+    if (!rules->strict && dice_chance(dice, 50)) {
+        story->duration_max_s = 1 + (unsigned)dice_below(dice, 5);
+        story_excuse(story, END_duration_limit);
+    }
+    if (story->chatty)
+        story_excuse(story, END_agent_hung_up);
+}
+
 static void draw_how_it_is(struct story *story, const struct story_rules *rules)
 {
     static const unsigned appends[] = {20, 20, 20, 40, 60, 100};
@@ -56,6 +87,8 @@ static void draw_how_it_is(struct story *story, const struct story_rules *rules)
         story_excuse(story, END_carrier_no_show);
     }
     story->prepare_ns = kernel_now_ns() + dice_below(dice, 1500) * MS;
+    if (story->session_max_s < 3600)
+        story_excuse(story, END_ai_expired);
     story->ai_port = (uint16_t)(20000 + story->number);
 }
 
@@ -81,11 +114,7 @@ void story_open(struct story *story, unsigned number, const struct story_rules *
     ledger_open(&story->agent, dice_draw(&story->dice));
     pcm_open(&story->agent_pcm);
     resample_open(&story->agent_filter, RESAMPLE_24_TO_8);
-    if (dice_chance(&story->dice, rules->misfortune_permille))
-        story->carrier.fate = (enum carrier_fate)dice_below(&story->dice, CARRIER_FATES);
-    if (dice_chance(&story->dice, rules->misfortune_permille))
-        story->ai_fate = (enum ai_fate)dice_below(&story->dice, AI_FATES);
-    story->denied = !story->prepared && dice_chance(&story->dice, rules->misfortune_permille / 4);
+    draw_fates(story, rules);
     carrier_open(story);
     trace("story: number, fates", number, story->carrier.fate, story->ai_fate);
 }

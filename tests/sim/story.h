@@ -35,6 +35,7 @@ enum carrier_fate {
     CARRIER_CLOSES,
     CARRIER_GARBAGE,
     CARRIER_DEAF, /* reads no more */
+    CARRIER_SLOW, /* reads little at a time */
     CARRIER_BAD_SIGNATURE,
     CARRIER_TWICE, /* somebody else comes with the same ticket */
     CARRIER_FATES
@@ -60,6 +61,7 @@ enum ai_fate {
     AI_DEAF,
     AI_SLOW,   /* reads little at a time */
     AI_SILENT, /* never answers */
+    AI_MUTE,   /* says nothing at all any more, not even a pong */
     AI_FATES
 };
 
@@ -91,6 +93,7 @@ struct carrier {
     enum carrier_fate fate;
     uint64_t fate_ns; /* when it strikes */
     uint64_t next_ns;
+    uint64_t read_ns; /* it looks at its socket no sooner */
     uint64_t begin_ns, upgraded_ns, started_ns, stop_ns, give_up_ns;
     uint64_t sequence, frame; /* numbers: of the last message; of the next frame */
     bool doomed;              /* the misfortune has struck */
@@ -146,7 +149,7 @@ struct ai {
     char response[24], item[24]; /* "" : none */
     size_t response_left;        /* bytes not yet said */
     unsigned words;
-    bool cancelled;
+    bool cancelled, mute;
     struct ear ear;
     struct resample resample; /* pcm */
     bool tracked;             /* what comes is compared sample by sample */
@@ -157,7 +160,7 @@ struct ai {
 struct story_events {
     uint64_t seq;     /* of the last event told */
     uint64_t refused; /* that the link had no room for */
-    unsigned told, ended, started, ready, lost, resumed;
+    unsigned told, ended, started, ready, lost, resumed, tools;
     enum end reason;
     uint64_t early_dropped, late_dropped, slow_dropped, gap_samples, frames_up, bytes_down;
     uint64_t duration_ms;
@@ -169,7 +172,8 @@ struct story {
     /* how it is */
     bool pcm, carrier_tls, ai_tls, prepared, transcribed, denied, firm;
     bool strict; /* no misfortune at all: everything must come out exactly */
-    unsigned home_core, append_ms, interrupt_after_ms, session_max_s;
+    bool chatty; /* the AI says much that means nothing, and calls functions */
+    unsigned home_core, append_ms, interrupt_after_ms, session_max_s, duration_max_s;
     uint64_t life_ns; /* from start to stop */
     uint64_t prepare_ns;
     uint16_t ai_port;
@@ -236,6 +240,8 @@ void agent_begin(struct story *story, struct ai *ai, uint64_t now_ns);
 /* The next of it is due. */
 void agent_speak_on(struct story *story, struct ai *ai, uint64_t now_ns);
 void agent_cancel(struct story *story, struct ai *ai, uint64_t now_ns);
+/* Says something that means nothing to the edge, or little. */
+void agent_chat(struct story *story, struct ai *ai);
 struct utterance *agent_find_item(struct story *story, struct span id);
 
 /* Samples of the agent's that lie at bytes of his format. */

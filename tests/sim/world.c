@@ -76,6 +76,8 @@ static struct io_config draw_bounds(struct dice *dice)
         io.conns_max = 3 + (unsigned)dice_below(dice, 10);
     if (dice_chance(dice, 150))
         io.send_queue_bytes_max = 4096 << dice_below(dice, 5);
+    if (dice_chance(dice, 100))
+        io.pool_bytes_max = (16 + dice_below(dice, 200)) * 1024;
     if (dice_chance(dice, 300))
         io.completions_max = 1 + (unsigned)dice_below(dice, 20);
     return io;
@@ -100,6 +102,8 @@ struct setting world_draw(uint64_t seed)
     if (setting.strict)
         return setting;
     setting.io = draw_bounds(&dice);
+    if (dice_chance(&dice, 150))
+        setting.inbox_letters = 1u << dice_between(&dice, 1, 4);
     if (dice_chance(&dice, 150))
         setting.calls_max = 1 + (unsigned)dice_below(&dice, STORIES_MAX);
     if (dice_chance(&dice, 200)) {
@@ -190,6 +194,9 @@ static uint64_t step_drain(uint64_t now_ns)
     uint64_t due_ns = sooner(world.drain_ns, world.settled_ns);
     if (now_ns < due_ns)
         return due_ns;
+    for (unsigned i = 0; i < world.setting.cores_count; i++)
+        if (mail_waiting(world.inboxes[i]) >= world.setting.inbox_letters)
+            return now_ns + MS; /* core_drain waits for room, and nobody would make any */
     begin_drain();
     return NEVER;
 }
@@ -225,7 +232,7 @@ static void open_stories(void)
             story_excuse(story, END_carrier_no_show);
         if (setting->weather.connect_fails_permille)
             story_excuse(story, END_ai_unreachable);
-        if (story->session_max_s < 3600 || setting->weather.wall_permille)
+        if (setting->weather.wall_permille)
             story_excuse(story, END_ai_expired);
     }
     for (unsigned i = 0; i < setting->askers_count; i++)
@@ -233,10 +240,11 @@ static void open_stories(void)
     if (setting->scarce)
         excuse_all(END_ai_unreachable); /* no socket for it */
     bool small = setting->io.conns_max < 64 || setting->calls_max < setting->stories_count ||
-                 setting->weather.socket_fails_permille || setting->scarce;
+                 setting->weather.socket_fails_permille || setting->scarce ||
+                 setting->io.pool_bytes_max;
     if (small)
         excuse_all(END_no_capacity);
-    if (setting->io.send_queue_bytes_max || setting->scarce) {
+    if (setting->io.send_queue_bytes_max || setting->io.pool_bytes_max || setting->scarce) {
         excuse_all(END_ai_too_slow);
         excuse_all(END_carrier_too_slow);
         excuse_all(END_internal); /* not even a session.update finds room */
