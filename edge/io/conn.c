@@ -363,6 +363,17 @@ static void end(struct io *io, struct conn *conn)
     conn_enter(io, conn, PHASE_SHUT, 0);
 }
 
+/* What TLS still had to say (tickets, an answer to a key update) leaves from here: the other core
+ * begins with an empty queue. */
+static void move(struct io *io, struct conn *conn)
+{
+    if (conn->send_bytes || ring_flies(&conn->socket, OP_SEND))
+        return;
+    bring_home(io, conn);
+    if (conn->socket.in_flight == 0)
+        conn_move_ship(io, conn);
+}
+
 static bool wants_bytes(const struct conn *conn)
 {
     return conn->phase > PHASE_CONNECT && conn->phase < PHASE_ENDING && conn->phase != PHASE_MOVE &&
@@ -385,11 +396,8 @@ void conn_flush(struct io *io, struct conn *conn)
 {
     if (conn->broken)
         conn_fail(io, conn, FAULT_tls_record);
-    if (conn->phase == PHASE_MOVE) {
-        bring_home(io, conn);
-        if (conn->socket.in_flight == 0)
-            conn_move_ship(io, conn);
-    }
+    if (conn->phase == PHASE_MOVE)
+        move(io, conn);
     if (conn->pong_owed)
         conn_ws_pong(io, conn);
     if (conn->phase == PHASE_LINGER)

@@ -204,7 +204,8 @@ void conn_sent(struct io *io, const struct io_done *done)
         conn_fail(io, conn, FAULT_peer_reset);
         return;
     }
-    if (conn->send_bytes || conn->pong_owed || conn->phase == PHASE_LINGER)
+    if (conn->send_bytes || conn->pong_owed || conn->phase == PHASE_LINGER ||
+        conn->phase == PHASE_MOVE)
         conn_touch(io, conn);
     if (conn->send_bytes == 0 && conn->phase == PHASE_RESPOND)
         conn_http_responded(io, conn);
