@@ -23,6 +23,7 @@ void carrier_open(struct story *story)
     struct dice *dice = &carrier->dice;
     carrier->begin_ns = story->prepare_ns + dice_between(dice, 10, 900) * MS;
     carrier->next_ns = carrier->begin_ns;
+    carrier->ear.found = true; /* from the agent's first word */
     carrier->stop_ns = carrier->fate_ns = carrier->give_up_ns = NEVER;
     carrier->loss_permille = dice_chance(dice, 300) ? (unsigned)dice_below(dice, 30) : 0;
     carrier->jitter_permille = dice_chance(dice, 200) ? 200 : 0;
@@ -324,7 +325,7 @@ static void say_frame(struct story *story, uint64_t now_ns)
     uint64_t frame = carrier->frame, timestamp_ms = frame * FRAME_MS;
     if (dice_chance(dice, carrier->jitter_permille))
         timestamp_ms += dice_below(dice, 5);
-    if (dice_chance(dice, carrier->loss_permille))
+    if (frame > carrier->lost_until && dice_chance(dice, carrier->loss_permille))
         carrier->lost_until = frame + (dice_chance(dice, 50) ? 350 : 1 + dice_below(dice, 30));
     carrier->frame++;
     if (frame < carrier->lost_until)

@@ -358,7 +358,8 @@ static bool others_wait(const struct ring *ring)
     for (size_t i = 0; i < RINGS && !kernel.alone; i++) {
         struct ring *other = kernel.rings[i].ring;
         if (other && other != ring &&
-            (kernel.rings[i].until_ns <= kernel.now_ns || ring_ready(other) || rings_for(other)))
+            (kernel.rings[i].until_ns <= kernel.now_ns || ring_ready(other) ||
+             io_uring_sq_ready(&other->uring) || rings_for(other)))
             return true;
     }
     return false;
@@ -440,6 +441,11 @@ void kernel_open(struct weather weather, struct scarcity scarcity, uint64_t seed
     kernel.now_ns = 1000 * SECOND;
     kernel.wall_ms = 1789000000000;
     kernel.alone = false;
+}
+
+void kernel_turns(unsigned core)
+{
+    kernel.rings[core].until_ns = 0;
 }
 
 void kernel_alone(bool alone)

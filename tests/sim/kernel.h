@@ -66,6 +66,9 @@ uint64_t kernel_buffers(void);
 /* Descriptors that the cores have. */
 unsigned kernel_open_count(void);
 
+/* This core is at work until it waits again: no other sleeps meanwhile. */
+void kernel_turns(unsigned core);
+
 /* The core that turns now is the last thing to happen: others do not get their turns meanwhile. */
 void kernel_alone(bool alone);
 

@@ -276,6 +276,7 @@ static bool open_core(unsigned index)
 
 static bool turn_core(unsigned index)
 {
+    kernel_turns(index);
     bool runs = core_turn(world.cores[index]);
     tally.turns++;
     alloc_enter();
