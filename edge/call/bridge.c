@@ -88,6 +88,7 @@ enum end bridge_carrier(struct calls *calls, struct call *call, struct span text
         return up_media(calls, call, &message);
     case TWILIO_MARK:
         TRY(started_only(call, &message));
+        call->up.sign_ns = io_now_ns(calls->io);
         down_mark_echo(calls, call, message.mark_name);
         return END_NONE;
     case TWILIO_DTMF:

@@ -87,7 +87,8 @@ struct up {
     bool timed;                /* the carrier's clock is known */
     uint64_t position_ms_base; /* carrier timestamp of the first sample */
     uint64_t samples;          /* caller samples taken so far, silence for gaps included */
-    uint64_t heard_ns;         /* monotonic time at which the last frame came */
+    uint64_t heard_ns;         /* monotonic time at which the last frame came .. */
+    uint64_t sign_ns;          /* .. and the last frame or mark */
     uint64_t sequence;         /* carrier's last sequence number */
     uint8_t *early; /* caller audio that cannot go yet: a ring, mu-law; NULL when unused */
     size_t early_first, early_bytes;

@@ -14,20 +14,24 @@
 #include <stdlib.h>
 
 #define GAP_MS_MIN    10 /* half a frame: less is the carrier's rounding */
-#define LATENCY_EVERY 8  /* frames: a look at the clock costs as much as a small frame */
+#define STALL_NS      1000000000u
+#define LATENCY_EVERY 8 /* frames: a look at the clock costs as much as a small frame */
 
 /* ---- time ---- */
 
-/* The last frame's end, and what has passed since it came (at most a second: then the carrier
- * stalls and so does its playing). */
+/* The last frame's end, and what has passed since it came. A carrier that loses frames goes on
+ * playing, and its marks say so; one of which nothing has come for a second stalls, and so does its
+ * playing. */
 uint64_t up_clock(const struct calls *calls, const struct call *call)
 {
-    uint64_t since_ns = io_now_ns(calls->io) - call->up.heard_ns;
-    if (!call->up.timed)
+    const struct up *up = &call->up;
+    uint64_t since_ns = io_now_ns(calls->io) - up->heard_ns;
+    uint64_t most_ns = up->sign_ns - up->heard_ns + STALL_NS;
+    if (!up->timed)
         return 0;
-    if (since_ns > 1000000000u)
-        since_ns = 1000000000u;
-    return call->up.samples + since_ns / (1000000 / HEARD_SAMPLES_PER_MS);
+    if (since_ns > most_ns)
+        since_ns = most_ns;
+    return up->samples + since_ns / (1000000 / HEARD_SAMPLES_PER_MS);
 }
 
 /* ---- audio ---- */
@@ -191,7 +195,7 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
     size_t samples = (size_t)decoded;
     TRY(keep_time(calls, call, media->timestamp_ms));
     call->last_media_ms = io_now_ms(calls->io);
-    call->up.heard_ns = io_now_ns(calls->io);
+    call->up.heard_ns = call->up.sign_ns = io_now_ns(calls->io);
     call->figures.frames_up++;
     call->figures.bytes_up += samples;
     COUNT(calls->metrics, frames_carrier_in);
