@@ -101,6 +101,7 @@ class System:
         self.database = True
         self.environment |= {"DATABASE_URL": started.stdout.strip(), "PUBLIC_URL": PUBLIC_URL,
                              "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": "bench-token",
+                             "TWILIO_API_BASE": "http://127.0.0.1:1",
                              "RINGBRIDGE_SECRET_KEY": "be" * 32, "OPENAI_API_KEY": "bench"}
         self.control("migrate")
         for number, audio_format in (("+15550101", "pcmu"), ("+15550102", "pcm")):

@@ -45,6 +45,8 @@ static const struct command {
      "list [--org NAME] | show ID | hangup ID | say ID TEXT | record start|pause|resume|stop ID | "
      "listen ID",
      "what happened and what was said; orders about a live call"},
+    {"reconcile", command_reconcile, "--org NAME [--hours-back N] | list [--org NAME]",
+     "our record beside the carrier's own lists: repairs what no webhook told, reports the rest"},
     {"recordings", command_recordings, "list [--org NAME] | show ID | export ID > FILE.opus",
      "what was kept of calls, as Ogg Opus: left the caller, right the agent"},
     {"after", command_after, "show --org NAME | set --org NAME KEY=VALUE... | unset ... KEY...",

@@ -57,7 +57,7 @@ struct options {
     bool check, help, version, json, sample;
     const char *call;
     const char *number, *purpose, *hours, *time_zone;
-    unsigned position, minutes;
+    unsigned position, hours_back, minutes;
     const char *org, *channel, *role, *label, *account, *url, *signature;
     unsigned limit; /* rows of a list */
     /* words that are not flags: words[0] is the command */

@@ -87,7 +87,8 @@ const struct options_row options_table[] = {
     {NULL, "RINGBRIDGE_SECRET_KEY_PREVIOUS", OPTIONS_KEY, 0, 0, 0, NULL, NULL,
      " serve doctor credential endpoint ", "The key before it: still opens and verifies"},
     {"org", "RINGBRIDGE_ORG", OPTIONS_TEXT, AT(org), 0, 0, NULL, "NAME",
-     " number config token credential calls jobs recordings route voicemail after endpoint "
+     " number config token credential calls jobs reconcile recordings route voicemail after "
+     "endpoint "
      "deliveries template ",
      "Organisation, by name or id"},
     {"channel", "RINGBRIDGE_CHANNEL", OPTIONS_TEXT, AT(channel), 0, 0, NULL, "CHANNEL",
@@ -98,6 +99,8 @@ const struct options_row options_table[] = {
      " route ", "answer: how a call begins; fallback: how it goes on when the agent fails"},
     {"hours", "RINGBRIDGE_HOURS", OPTIONS_TEXT, AT(hours), 0, 0, "daily", "HOURS", " route ",
      "When it holds, e.g. \"mon-fri 09:00-17:00\" or \"sat,sun\""},
+    {"hours-back", "RINGBRIDGE_HOURS_BACK", OPTIONS_NUMBER, AT(hours_back), 1, 2160, "48", "N",
+     " reconcile ", "How far back the carrier's lists are read"},
     {"time-zone", "RINGBRIDGE_TIME_ZONE", OPTIONS_TEXT, AT(time_zone), 0, 0, "UTC", "ZONE",
      " route ", "Whose clock the hours are read by, e.g. Europe/Berlin"},
     {"position", "RINGBRIDGE_POSITION", OPTIONS_NUMBER, AT(position), 0, 100000, "100", "N",
@@ -115,9 +118,10 @@ const struct options_row options_table[] = {
     {"signature", "RINGBRIDGE_SIGNATURE", OPTIONS_TEXT, AT(signature), 0, 0, NULL, "TEXT",
      " verify-signature ", "Value of X-Twilio-Signature"},
     {"limit", "RINGBRIDGE_LIMIT", OPTIONS_NUMBER, AT(limit), 1, 200, "50", "N",
-     " calls jobs recordings voicemail deliveries ", "Longest list"},
+     " calls jobs reconcile recordings voicemail deliveries ", "Longest list"},
     {"json", "RINGBRIDGE_JSON", OPTIONS_SWITCH, AT(json), 0, 0, "0", NULL,
-     " org number config token credential calls jobs recordings route voicemail doctor after "
+     " org number config token credential calls jobs reconcile recordings route voicemail doctor "
+     "after "
      "endpoint deliveries ",
      "JSON instead of text"},
     {"call", "RINGBRIDGE_CALL", OPTIONS_TEXT, AT(call), 0, 0, NULL, "ID", " template ",

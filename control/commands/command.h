@@ -29,6 +29,7 @@ int command_migrate(const struct options *options);
 int command_number(const struct options *options);
 int command_org(const struct options *options);
 int command_route(const struct options *options);
+int command_reconcile(const struct options *options);
 int command_recordings(const struct options *options);
 int command_template(const struct options *options);
 int command_token(const struct options *options);

@@ -1,6 +1,7 @@
 #include "control/jobs/kinds.h"
 
 #include "common/log.h"
+#include "control/store/reconciliations.h"
 #include "control/store/recordings.h"
 
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX])
@@ -16,11 +17,14 @@ int kinds_choose(const struct options *options, const struct job_kind *kinds[JOB
     kinds[count++] = &recording_delete;
     kinds[count++] = &carrier_delete;
     kinds[count++] = &voicemail_after;
+    kinds[count++] = &reconcile_job;
     return count;
 }
 
 void kinds_hourly(struct db *db)
 {
+    if (reconciliations_plan(db) != DB_OK)
+        log_warn("comparisons with the carrier cannot be planned", log_text("error", db_error(db)));
     if (recordings_expire(db) != DB_OK)
         log_warn("recordings that grew too old cannot be found", log_text("error", db_error(db)));
 }

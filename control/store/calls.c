@@ -352,6 +352,36 @@ enum db_result calls_recording(struct db *db, const struct calls_webhook *webhoo
     return result;
 }
 
+static enum calls_listing read_listing(const char *name)
+{
+    static const char *const names[] = {"known", "opened", "ended", "differs", "leg", "other"};
+    for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (name && strcmp(name, names[i]) == 0)
+            return (enum calls_listing)i;
+    return CALLS_LISTED_OTHER;
+}
+
+enum db_result calls_compare(struct db *db, const char *organization,
+                             const struct calls_listed *listed, enum calls_listing *listing,
+                             bool *priced)
+{
+    static const struct db_statement query = {
+        "SELECT outcome, priced FROM reconcile_call($13::uuid, " WEBHOOK ", $14::text, $15::text, "
+        "$16::numeric, $17::text)",
+        WEBHOOK_VALUES + 5};
+    struct db_rows *rows;
+    const struct db_value more[] = {db_text(organization), db_text(listed->began),
+                                    db_text(listed->ended), db_text(listed->price),
+                                    db_text(listed->unit)};
+    enum db_result result = report(db, &query, &listed->webhook, more, &rows);
+    if (result == DB_OK) {
+        *listing = read_listing(db_cell(rows, 0, 0));
+        *priced = db_cell_bool(rows, 0, 1);
+    }
+    db_rows_free(rows);
+    return result;
+}
+
 void calls_next_free(struct calls_next *next)
 {
     db_rows_free(next->rows);

@@ -120,6 +120,27 @@ enum db_result calls_step(struct db *db, const struct calls_webhook *webhook, co
                           const char *key, struct calls_next *next);
 void calls_next_free(struct calls_next *next);
 
+/* A call as the carrier lists it. */
+struct calls_listed {
+    struct calls_webhook webhook;
+    const char *began, *ended; /* as written, or NULL */
+    const char *price, *unit;  /* "-0.0075", "USD", or NULL */
+};
+
+enum calls_listing {
+    CALLS_LISTED_KNOWN,
+    CALLS_LISTED_OPENED,  /* no webhook had told of it; it is on record now */
+    CALLS_LISTED_ENDED,   /* nor of its end */
+    CALLS_LISTED_DIFFERS, /* our record has another end, which stays */
+    CALLS_LISTED_LEG,     /* of a call of ours */
+    CALLS_LISTED_OTHER    /* not this organisation's */
+};
+
+/* Compares it with the record and repairs what no webhook told. priced: its price is news. */
+enum db_result calls_compare(struct db *db, const char *organization,
+                             const struct calls_listed *listed, enum calls_listing *listing,
+                             bool *priced);
+
 /* What the carrier says it has recorded. */
 struct calls_recording {
     const char *kind; /* "voicemail" or "recording" */

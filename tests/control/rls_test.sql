@@ -149,6 +149,11 @@ BEGIN
         INSERT INTO call_legs (organization_id, conversation_id, account_sid, call_sid, call_status)
         VALUES (t.id, call, 'AC' || repeat(t.letter, 32), 'CA' || repeat(t.letter, 31) || '1',
                 'ringing');
+        INSERT INTO reconciliations (organization_id, account_sid, since, until, calls_seen,
+                                     calls_opened, calls_ended, calls_priced, calls_differing,
+                                     calls_unlisted, recordings_seen, recordings_found)
+        VALUES (t.id, 'AC' || repeat(t.letter, 32), now() - interval '1 hour', now(), 1, 0, 0, 0,
+                '{}', '{}', 0, 0);
         INSERT INTO after_call_settings (organization_id, email_to)
         VALUES (t.id, ARRAY[t.letter || '@example.com']);
         INSERT INTO endpoints (id, organization_id, kind, url, sealed)

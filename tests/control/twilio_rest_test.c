@@ -2,6 +2,7 @@
  * is set (twilio_api.mjs); pages and mishaps by a server of our own (http_server.py). */
 #include "tests/control/database.h"
 
+#include "control/reconcile.h"
 #include "control/twilio_rest.h"
 
 #include <setjmp.h>
@@ -126,6 +127,20 @@ static void every_request_we_make_is_one_that_twilio_describes(void **state)
     json_decref(json);
 }
 
+/* What comes back is made up; that it is asked for as described, and taken without complaint. */
+static void comparing_with_the_carriers_lists_asks_as_described(void **state)
+{
+    char organization[37];
+    (void)state;
+    database_organization("Lists", "+15550188", organization);
+    struct reconcile reconcile = {.options = &options, .organization = organization, .hours = 48};
+    enum reconcile_end end = reconcile_run(&reconcile, db);
+    if (end != RECONCILE_DONE)
+        fail_msg("%d %s: %s", end, reconcile.error, db_error(db));
+    assert_int_equal(strlen(reconcile.report), 36);
+    http_client_free(&reconcile.response);
+}
+
 static bool count_item(const json_t *item, void *context)
 {
     assert_true(json_is_string(json_object_get(item, "sid")));
@@ -248,6 +263,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_request_we_make_is_one_that_twilio_describes,
                                         begin_rest, end_rest),
+        cmocka_unit_test(comparing_with_the_carriers_lists_asks_as_described),
         cmocka_unit_test_setup_teardown(lists_are_filtered_as_described, begin_rest, end_rest),
         cmocka_unit_test_setup_teardown(what_is_not_described_is_refused_in_words, begin_rest,
                                         end_rest),
