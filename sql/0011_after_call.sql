@@ -391,6 +391,11 @@ LANGUAGE sql STABLE AS $$
             FROM recordings AS r
             WHERE r.organization_id = c.organization_id AND r.conversation_id = c.id
               AND r.state = 'ready'), '[]'),
+        'recordings_to_come', EXISTS (
+            SELECT FROM jobs AS j
+            WHERE j.organization_id = c.organization_id AND j.due_at IS NOT NULL
+              AND (j.kind = 'recording_encode' AND j.idempotency_key LIKE c.id || '.%'
+                   OR j.kind = 'recording_fetch' AND j.payload ->> 'conversation' = c.id::text)),
         'settings', jsonb_build_object(
             'email_to', to_jsonb(s.email_to), 'email_from', s.email_from,
             'email_reply_to', s.email_reply_to, 'language', s.language, 'time_zone', s.time_zone,

@@ -178,6 +178,30 @@ static void look_at_content(struct report *report, struct db *db)
     db_rows_free(rows);
 }
 
+static void look_at_after(struct report *report, struct db *db)
+{
+    const struct options *options = report->options;
+    struct db_rows *rows;
+    if (health_after(db, &rows) != DB_OK)
+        return;
+    int wanted = (int)db_cell_number(rows, 0, 0), senderless = (int)db_cell_number(rows, 0, 1);
+    int dead = (int)db_cell_number(rows, 0, 2), disabled = (int)db_cell_number(rows, 0, 3);
+    if (wanted > 0 && !options->resend_api_key && !options->smtp_url)
+        find(report, WRONG, "e-mail", "Set RESEND_API_KEY, or SMTP_URL",
+             "%d organisations want e-mail, and there is no way to send it", wanted);
+    else if (senderless > 0 && !options->email_from)
+        find(report, WRONG, "e-mail",
+             "Set EMAIL_FROM, or: ringbridge-control after set --org NAME email_from=...",
+             "%d organisations want e-mail that has no sender", senderless);
+    else
+        find(report, FINE, "e-mail", "", "%d organisations want it", wanted);
+    if (dead + disabled > 0)
+        find(report, NOTE, "after calls",
+             "ringbridge-control deliveries list dead, jobs list dead, endpoint list",
+             "%d given up, %d endpoints out of use", dead, disabled);
+    db_rows_free(rows);
+}
+
 static void look_at_schema(struct report *report, struct db *db)
 {
     struct db_rows *rows;
@@ -219,6 +243,7 @@ static void look_at_database(struct report *report)
         look_at_schema(report, db);
         look_at_login(report);
         look_at_content(report, db);
+        look_at_after(report, db);
         look_at_secrets(report, db);
     }
     db_close(db);

@@ -36,6 +36,23 @@ static enum job_end finish(struct after *after, struct db *db)
     return JOB_DONE;
 }
 
+/* How long after it was made the job goes on waiting for what makes it better. */
+static int64_t patience_s(const struct after *after)
+{
+    bool complete = json_is_true(json_object_get(after->facts, "complete"));
+    return after_setting_number(after, "summary_wait_s") +
+           (complete ? 0 : after_setting_number(after, "wait_s"));
+}
+
+static enum job_end run_loaded(struct after *after, struct db *db)
+{
+    enum job_end end;
+    if (json_is_true(json_object_get(after->facts, "recordings_to_come")) &&
+        after->age_s < patience_s(after))
+        return job_later(after->job, "its recording is not kept yet");
+    return after_sum_up(after, NULL, patience_s(after), &end) ? finish(after, db) : end;
+}
+
 static enum job_end run(struct job *job, struct db *db, void *context)
 {
     const struct kinds_context *given = context;
@@ -50,13 +67,8 @@ static enum job_end run(struct job *job, struct db *db, void *context)
         end = job_later(job, "%s", db_error(db));
     else if (!after.facts)
         end = job_dead(job, "there is no such call");
-    else if (after_sum_up(&after, NULL,
-                          after_setting_number(&after, "summary_wait_s") +
-                              (json_is_true(json_object_get(after.facts, "complete"))
-                                   ? 0
-                                   : after_setting_number(&after, "wait_s")),
-                          &end))
-        end = finish(&after, db);
+    else
+        end = run_loaded(&after, db);
     after_free(&after);
     return end;
 }

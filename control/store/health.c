@@ -58,3 +58,17 @@ enum db_result health_sealed(struct db *db, struct db_rows **rows)
         "SELECT organization_id, kind, account, sealed FROM credentials ORDER BY 1, 2, 3", 0};
     return db_run(db, &query, NULL, 0, rows);
 }
+
+enum db_result health_after(struct db *db, struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT count(*) FILTER (WHERE email_to <> '{}'), "
+        "count(*) FILTER (WHERE email_to <> '{}' AND email_from IS NULL), "
+        "(SELECT count(*) FROM jobs WHERE state = 'dead' "
+        " AND kind IN ('after_call', 'voicemail_after', 'email_send', 'webhook_send', "
+        "'slack_send')), "
+        "(SELECT count(*) FROM endpoints WHERE disabled_at IS NOT NULL) "
+        "FROM after_call_settings",
+        0};
+    return db_run(db, &query, NULL, 0, rows);
+}

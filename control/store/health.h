@@ -18,4 +18,8 @@ enum db_result health_login(struct db *db, struct db_rows **rows);
 /* Sealed secrets: organisation id, kind, account, sealed. */
 enum db_result health_sealed(struct db *db, struct db_rows **rows);
 
+/* One row: organisations that want e-mail, those of them without a sender of their own, jobs after
+ * calls that were given up, endpoints out of use. */
+enum db_result health_after(struct db *db, struct db_rows **rows);
+
 #endif

@@ -173,6 +173,36 @@ is 2 'recordings list' recordings export
 
 # Doctor, with everything in place and then not.
 export PUBLIC_URL=https://voice.example.com TWILIO_AUTH_TOKEN=t0ken TWILIO_ACCOUNT_SID=$account OPENAI_API_KEY=sk-x
+# After a call: settings, systems of the organisation's own, what goes out.
+is 2 'which organisation' after show
+is 2 'no setting "email"' after set --org Acme email=a@example.com
+is 1 'email_to must be addresses' after set --org Acme 'email_to=nobody'
+is 0 'email_to=a@example.com,b@example.com$' after set --org Acme email_to=a@example.com,b@example.com wait_s=5
+is 0 'wait_s=30   (default)' after unset --org Acme wait_s
+is 1 'no way to send it' doctor --socket "$work/control.sock"
+EMAIL_FROM=x@example.com RESEND_API_KEY=re_s3cret is 0 '1 organisations want it' doctor --socket "$work/control.sock"
+grep -q s3cret "$work/out" && die "doctor prints a secret"
+is 0 'email_to=   (default)' after unset --org Acme email_to
+is 2 'begins with https' endpoint add ftp://example.com --org Acme
+is 0 'whsec_' endpoint add https://crm.example.com/calls --org Acme
+endpoint=$(head -1 "$work/out")
+is 2 'nothing came' endpoint add slack --org Acme
+echo https://hooks.example.com/s3cret | "$control" endpoint add slack --org Acme >"$work/out"
+is 0 'https://crm.example.com/calls' endpoint list
+grep -q 's3cret\|whsec_' "$work/out" && die "endpoint list prints a secret"
+is 0 '^0 to be sent again' endpoint replay "$endpoint"
+is 0 'removed' endpoint remove "$endpoint"
+is 1 'no such endpoint' endpoint remove "$endpoint"
+is 2 'waiting, sent or dead' deliveries list lost
+is 1 'no delivery' deliveries show "$endpoint"
+is 1 'no delivery' deliveries replay "$endpoint"
+is 2 'template preview' template preview
+is 0 'Doe' template preview --sample
+is 0 '&lt;E7&gt;' template preview html --sample
+is 0 'Voicemail from' template preview voicemail subject --sample
+is 0 '"call.completed"' template preview webhook --sample
+is 1 'no call' template preview --call CA00
+
 is 0 'All is well' doctor --socket "$work/control.sock"
 grep -q 't0ken\|sk-x\|s3cret' "$work/out" && die "doctor prints a secret"
 RINGBRIDGE_SECRET_KEY=$(openssl rand -hex 32) is 1 '1 of 1 sealed secrets do not open' doctor --socket "$work/control.sock"

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from html.parser import HTMLParser
 
+from media import Carrier, hurry, incoming, recorded, wav
 from system import ACCOUNT, BIN, ROOT, System, eventually, free_port, run
 
 
@@ -37,7 +38,7 @@ class Office(System):
             "RESEND_API_KEY": "re_practice", "RESEND_BASE_URL": base}
         return super().environment() | mail | {
             "OPENAI_BASE_URL": base + "/v1", "EMAIL_FROM": "Calls of A <calls@example.com>", "RINGBRIDGE_JOB_WORKERS": "4",
-            "RINGBRIDGE_ALLOW_PRIVATE": f"127.0.0.1:{self.office_port}"} | more
+            "RINGBRIDGE_ALLOW_PRIVATE": f"127.0.0.1:{self.office_port}"} | self.settings | more
 
     def seen(self):
         with urllib.request.urlopen(f"http://127.0.0.1:{self.office_port}/seen", timeout=20) as answer:
@@ -229,6 +230,47 @@ def by_smtp():
         assert system.seen()["mails"][0]["from"] == "buero@example.com"
 
 
+def a_message_is_written_down_and_told():
+    with Carrier() as carrier, Office() as system:
+        system.settings["TWILIO_API_BASE"] = carrier.base
+        system.settings["RINGBRIDGE_ALLOW_PRIVATE"] = f"localhost,127.0.0.1:{system.office_port}"
+        system.stop("control")
+        system.start_control()
+        _, secret = system.office("wait_s=3")
+        system.mood(v1__audio__transcriptions=["500", "garbage"])
+        sound, short = carrier.add(1, wav(3)), carrier.add(2, wav(0.5))
+        incoming(system, 1)
+        recorded(system, 1, sound)
+        recorded(system, 1, sound)
+        eventually("it is written down", lambda: hurry(system) or system.sql(
+            "SELECT summary FROM voicemails WHERE transcription IS NOT NULL AND summary IS NOT NULL"), 60)
+        system.all_sent(3)
+        incoming(system, 2)
+        recorded(system, 2, short, seconds=0)
+        eventually("the short one is told, too", lambda: hurry(system) or system.sql(
+            "SELECT id FROM deliveries WHERE event = 'voicemail.received'").__len__() == 6, 60)
+        system.all_sent(6)
+        seen = system.seen()
+        assert len(seen["transcriptions"]) == 1 and seen["transcriptions"][0]["bytes"] == len(wav(3)), seen["transcriptions"]
+        words = f"Please call me back, this is a message of {len(wav(3))} bytes."
+        texts = [mail["body"]["text"] for mail in seen["emails"].values()]
+        assert len(texts) == 2 and words in texts[0] and f"About: {words}" not in texts[1], texts
+        assert "too little to write down" in texts[1], texts
+        assert "Voicemail from +15550199" in texts[0], texts
+        bodies = system.judge_hooks(secret)
+        assert [body["type"] for body in bodies] == ["voicemail.received"] * 2, bodies
+        assert bodies[0]["data"]["voicemail"]["transcription"] == words, bodies[0]
+        # The call itself sends no second e-mail; its webhook comes all the same.
+        for number in (1, 2):
+            system.post("/api/twilio/status-callback", {
+                "CallSid": f"CA{number:032x}", "AccountSid": ACCOUNT, "From": "+15550199", "To": "+15550100",
+                "Direction": "inbound", "CallStatus": "completed", "CallDuration": "9", "SequenceNumber": "3"})
+        eventually("the calls are done with", lambda: hurry(system) or system.sql(
+            "SELECT count(*) AS n FROM after_calls")[0]["n"] == 2, 60)
+        system.all_sent(10)
+        assert len(system.seen()["emails"]) == 2
+
+
 def control_is_killed_a_hundred_times():
     """Calls end while control dies again and again: of everything there is exactly one."""
     kills, lives = 0, random.Random(7)
@@ -280,4 +322,5 @@ def control_is_killed_a_hundred_times():
 
 if __name__ == "__main__":
     run(a_call_is_told_once, the_ai_that_sums_up_is_down, the_ai_that_sums_up_is_moody,
-        reports_that_are_missing_are_waited_for, receivers_in_every_mood, by_smtp, control_is_killed_a_hundred_times)
+        reports_that_are_missing_are_waited_for, receivers_in_every_mood, by_smtp,
+        a_message_is_written_down_and_told, control_is_killed_a_hundred_times)
