@@ -1,4 +1,5 @@
 /* ringbridge-control: reads its options, finds the command, runs it. */
+#include "common/confine.h"
 #include "control/commands/command.h"
 #include "control/serve.h"
 
@@ -123,6 +124,7 @@ int main(int argc, char **argv)
 {
     struct options options;
     char error[512];
+    confine_process();
     signal(SIGPIPE, SIG_IGN);
     log_open("ringbridge-control", LOG_TEXT, LOG_INFO);
     int status = options_read(&options, argc - 1, argv + 1, error, sizeof error)

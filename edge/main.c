@@ -1,5 +1,6 @@
 /* The edge boots in order: options, secrets out of reach, TLS, cores, link, listeners; then waits
  * for signals and drains. No other logic. */
+#include "common/confine.h"
 #include "common/log.h"
 #include "common/panic.h"
 #include "edge/core.h"
@@ -7,13 +8,13 @@
 #include "edge/options.h"
 #include "edge/report/expose.h"
 #include "edge/report/flight.h"
+#include "edge/sandbox.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #define LINK_FLUSH_MS 3000
@@ -39,14 +40,10 @@ static bool fail(const char *error)
     return false;
 }
 
-/* Nothing may be gained after start, and a core dump would hold keys. */
-static void shut_doors(void)
+static void settle_in(void)
 {
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-#ifdef RINGBRIDGE_RELEASE
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
     struct rlimit files;
+    confine_process();
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
@@ -153,6 +150,13 @@ static bool start_cores(void)
     return true;
 }
 
+/* Everything is open and every thread runs: from here on only what they go on doing. */
+static bool shut_doors(void)
+{
+    char error[256];
+    return !edge.options.sandbox || sandbox_close(error, sizeof error) || fail(error);
+}
+
 static void reload(void)
 {
     char error[256];
@@ -230,7 +234,7 @@ int main(int argc, char **argv)
     if (edge.options.plan)
         return print_plan();
     log_open("ringbridge-edge", edge.options.log_format, LOG_INFO);
-    shut_doors();
+    settle_in();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -242,7 +246,7 @@ int main(int argc, char **argv)
         close_all();
         return EXIT_SUCCESS;
     }
-    open = open && open_reports() && start_cores();
+    open = open && open_reports() && start_cores() && shut_doors();
     if (!open)
         return EXIT_FAILURE;
     log_info("ready", log_text("listen", edge.options.listen),

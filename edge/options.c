@@ -26,12 +26,20 @@ enum key {
     ADDRESS_NEWS,
     DRAIN,
     LOG,
+    SANDBOX,
     CHECK,
     PLAN,
     HELP,
     VERSION,
     KEYS
 };
+
+/* Sanitizers make system calls of their own. */
+#ifdef RINGBRIDGE_RELEASE
+#define SANDBOX_STANDARD "on"
+#else
+#define SANDBOX_STANDARD "off"
+#endif
 
 static const struct {
     const char *flag, *argument, *variable, *standard, *help;
@@ -68,6 +76,8 @@ static const struct {
     [DRAIN] = {"drain-seconds", "N", "RINGBRIDGE_DRAIN_SECONDS", "300",
                "on SIGTERM: how long running calls may go on"},
     [LOG] = {"log", "text|json", "RINGBRIDGE_LOG", "text", "how a log line looks"},
+    [SANDBOX] = {"sandbox", "on|off", "RINGBRIDGE_SANDBOX", SANDBOX_STANDARD,
+                 "once it runs, only the system calls it uses; off for debuggers"},
     [CHECK] = {"check", NULL, NULL, "", "check the configuration and exit"},
     [PLAN] = {"plan", NULL, NULL, "", "print what memory a call takes, and exit"},
     [HELP] = {"help", NULL, NULL, "", "this page"},
@@ -240,6 +250,9 @@ static bool understand(struct options *options, const char *const values[KEYS])
     options->log_format = strcmp(values[LOG], "json") == 0 ? LOG_JSON : LOG_TEXT;
     if (strcmp(values[LOG], "json") != 0 && strcmp(values[LOG], "text") != 0)
         return wrong(LOG, values[LOG], "give text or json");
+    options->sandbox = strcmp(values[SANDBOX], "on") == 0;
+    if (!options->sandbox && strcmp(values[SANDBOX], "off") != 0)
+        return wrong(SANDBOX, values[SANDBOX], "give on or off");
     return read_address(LISTEN, options->listen, &options->listen_address,
                         &options->listen_bytes) &&
            read_address(LISTEN_TLS, options->listen_tls, &options->listen_tls_address,

@@ -23,6 +23,7 @@ struct options {
     unsigned address_conns_max, address_news_max; /* per core and address */
     unsigned drain_s;
     enum log_format log_format;
+    bool sandbox;
     bool check, plan;
     /* read from the texts above */
     struct sockaddr_storage listen_address, listen_tls_address;

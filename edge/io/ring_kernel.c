@@ -79,6 +79,27 @@ static int register_buffers(struct ring *ring, const struct ring_config *config)
     return io_uring_register_buf_ring(&ring->uring, &registration, 0);
 }
 
+/* What a filter of system calls cannot see: from the moment it is awake, the ring does these and
+ * nothing else. A new op has to be added here, or it ends with EACCES. */
+static int restrict_ops(struct ring *ring)
+{
+    static const uint8_t ops[] = {IORING_OP_NOP,      IORING_OP_ACCEPT,       IORING_OP_CONNECT,
+                                  IORING_OP_RECV,     IORING_OP_SEND,         IORING_OP_CLOSE,
+                                  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_OPENAT,
+                                  IORING_OP_WRITE,    IORING_OP_RENAMEAT};
+    struct io_uring_restriction list[sizeof ops + 3] = {
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_BUFFER_SELECT},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
+        {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS}};
+    for (size_t i = 0; i < sizeof ops; i++)
+        list[3 + i] =
+            (struct io_uring_restriction){.opcode = IORING_RESTRICTION_SQE_OP, .sqe_op = ops[i]};
+    /* liburing 2.3 declares io_uring_register_restrictions and does not export it */
+    long result = syscall(__NR_io_uring_register, ring->uring.ring_fd, IORING_REGISTER_RESTRICTIONS,
+                          list, sizeof ops + 3);
+    return result < 0 ? -errno : 0;
+}
+
 bool ring_kernel_open(struct ring *ring, const struct ring_config *config, char *error, size_t room)
 {
     size_t bytes = (size_t)config->buffers * RECEIVE_BUFFER_BYTES;
@@ -93,6 +114,8 @@ bool ring_kernel_open(struct ring *ring, const struct ring_config *config, char 
     if (!ring->buffers)
         goto failed_buffer_ring;
     problem = register_buffers(ring, config);
+    if (!problem)
+        problem = restrict_ops(ring);
     if (problem)
         goto failed_buffers;
     return true;

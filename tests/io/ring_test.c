@@ -3,6 +3,7 @@
 #include "edge/io/ring_kernel.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -157,6 +158,25 @@ static void gather_answers(bool able)
     ring_close(ring);
 }
 
+/* Beside the filter of system calls: what the ring was not made for it does not do. */
+static void does_nothing_else(void **state)
+{
+    char error[256] = "", directory[] = "/tmp/ring_test.XXXXXX";
+    struct ring_answer answer;
+    (void)state;
+    struct ring *ring = ring_open(&config, error, sizeof error);
+    assert_non_null(ring);
+    assert_non_null(mkdtemp(directory));
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    io_uring_prep_unlinkat(sqe, AT_FDCWD, directory, AT_REMOVEDIR);
+    sqe->user_data = 0;
+    ring_kernel_submit(ring);
+    assert_true(ring_take(ring, &answer));
+    assert_int_equal(answer.result, -EACCES);
+    ring_close(ring);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 static void takes_several_with_one_waking(void **state)
 {
     (void)state;
@@ -174,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_to_mend),
         cmocka_unit_test(takes_ops_there_and_back),
+        cmocka_unit_test(does_nothing_else),
         cmocka_unit_test(takes_several_with_one_waking),
         cmocka_unit_test(does_without_where_the_kernel_cannot),
     };

@@ -35,6 +35,7 @@ HOMES = {
     r"libpq-fe\.h": r"control/db",
     r"(opus/)?opus(enc)?\.h": r"control/media/opus|tests/",
     r"curl/curl\.h": r"control/(http|smtp)_client",
+    r"seccomp\.h": r"edge/sandbox",
     r"http_parser\.h": r"edge/wire/http|tests/",
 }
 
