@@ -203,7 +203,7 @@ GRANT SELECT ON call_routes TO ringbridge_serving, ringbridge_gate;
 GRANT SELECT, INSERT, UPDATE ON voicemails, call_legs TO ringbridge_serving, ringbridge_gate;
 
 -- ---------------------------------------------------------------------------------------------
--- A leg's callback names its parent. True: the leg's row is new or moved on.
+-- A leg's callback names its parent. True: this was not told before.
 CREATE FUNCTION note_leg(owner call_owner, webhook carrier_webhook, said text) RETURNS boolean
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -220,7 +220,15 @@ BEGIN
         sequence_number = excluded.sequence_number
     WHERE (call_status_rank(known.call_status), coalesce(known.sequence_number, -1))
         < (call_status_rank(excluded.call_status), coalesce(excluded.sequence_number, -1));
-    RETURN FOUND;
+    -- Every fact stands in the ledger, once, also one that came too late to change the row. Not under
+    -- the names of the call's own facts: a leg's end is not the call's.
+    RETURN add_carrier_event(
+        owner.organization_id, owner.conversation_id, 'leg', (webhook).sequence_number,
+        format('leg/%s/%s/%s', (webhook).call_sid, coalesce((webhook).sequence_number::text, '-'), said),
+        coalesce(carrier_time((webhook).happened), now()),
+        webhook_report(webhook) - 'status' - 'duration_ms' - 'sip_response_code' || jsonb_build_object(
+            'leg', (webhook).call_sid, 'leg_status', said, 'leg_duration_ms', (webhook).duration_s * 1000,
+            'leg_sip_response_code', (webhook).sip_code));
 END
 $$;
 COMMENT ON FUNCTION note_leg IS 'Applies a status callback of a leg that a call of ours dialled.';

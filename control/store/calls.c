@@ -262,17 +262,17 @@ enum db_result calls_status(struct db *db, const struct calls_webhook *webhook,
 
 enum db_result calls_stream_status(struct db *db, const struct calls_webhook *webhook,
                                    const char *stream_sid, const char *event, const char *error,
-                                   struct calls_taken *taken)
+                                   const char *meaning, struct calls_taken *taken)
 {
     static const struct db_statement query = {
         "SELECT " TAKEN_COLUMNS " FROM carrier_note(" WEBHOOK ", 'stream', "
         "concat_ws('/', $13::text, $14::text), jsonb_build_object('stream_sid', $13::text, "
-        "'event', $14::text, 'error', $15::text))",
-        WEBHOOK_VALUES + 3};
+        "'event', $14::text, 'error', $15::text, 'meaning', $16::text))",
+        WEBHOOK_VALUES + 4};
     struct db_rows *rows;
     char *sid = clean_text(stream_sid, 64), *name = clean_text(event, 64);
     char *why = clean_text(error, WEBHOOK_TEXT_MAX);
-    const struct db_value more[] = {db_text(sid), db_text(name), db_text(why)};
+    const struct db_value more[] = {db_text(sid), db_text(name), db_text(why), db_text(meaning)};
     *taken = (struct calls_taken){.found = CALLS_INVALID};
     enum db_result result = report(db, &query, webhook, more, &rows);
     if (result == DB_OK)

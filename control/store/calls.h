@@ -97,10 +97,10 @@ enum db_result calls_status(struct db *db, const struct calls_webhook *webhook,
                             struct calls_taken *taken);
 
 /* Notes a <Stream> status callback: event is StreamEvent ("stream-started", "stream-stopped",
- * "stream-error"), error is StreamError or NULL. */
+ * "stream-error"), error is StreamError or NULL, meaning what it says in our words or NULL. */
 enum db_result calls_stream_status(struct db *db, const struct calls_webhook *webhook,
                                    const char *stream_sid, const char *event, const char *error,
-                                   struct calls_taken *taken);
+                                   const char *meaning, struct calls_taken *taken);
 
 /* The stream is over and Twilio asks what to do next. */
 struct calls_next {

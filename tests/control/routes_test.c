@@ -340,6 +340,17 @@ static void legs_hang_on_their_call(void **state)
                                     "ON c.id = l.conversation_id WHERE c.call_sid = '%s'",
                                     call_sid),
                         "completed|12000|+15550101");
+    report_leg(call_sid, leg, "ringing", "1"); /* told again */
+    assert_string_equal(world_query("SELECT string_agg(e.body ->> 'leg_status', ' ' ORDER BY "
+                                    "e.seq), max(e.body ->> 'leg') FROM call_events AS e JOIN "
+                                    "conversations AS c ON c.id = e.conversation_id "
+                                    "WHERE c.call_sid = '%s' AND e.kind = 'leg'",
+                                    call_sid),
+                        world_query("SELECT 'ringing in-progress completed', '%s'", leg));
+    assert_string_equal(world_query("SELECT call_status, duration_ms IS NULL FROM conversations "
+                                    "WHERE call_sid = '%s'",
+                                    call_sid),
+                        "in-progress|t"); /* the leg's end is not the call's */
     assert_string_equal(
         world_query("SELECT count(*) FROM conversations WHERE call_sid = '%s'", leg), "0");
     report_leg(new_sid("CA", unknown), new_sid("CA", leg), "ringing", "1");

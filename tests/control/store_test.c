@@ -582,14 +582,17 @@ static void stream_reports_are_noted(void **state)
     webhook.status = NULL;
     webhook.timestamp = "2024-11-29T00:09:39.602648368Z";
     assert_int_equal(
-        calls_stream_status(db, &webhook, "MZ1", "stream-error", "handshake 403", &taken), DB_OK);
+        calls_stream_status(db, &webhook, "MZ1", "stream-error", "handshake 403", "no", &taken),
+        DB_OK);
     assert_true(taken.found == CALLS_FOUND && taken.stored);
     assert_int_equal(
-        calls_stream_status(db, &webhook, "MZ1", "stream-error", "handshake 403", &taken), DB_OK);
+        calls_stream_status(db, &webhook, "MZ1", "stream-error", "handshake 403", "no", &taken),
+        DB_OK);
     assert_false(taken.stored);
     assert_string_equal(database_ask("SELECT to_char(at, 'HH24:MI:SS.US ') || (body ->> 'error') "
-                                     "FROM call_events WHERE kind = 'stream'"),
-                        "00:09:39.602648 handshake 403");
+                                     "|| (body ->> 'meaning') FROM call_events WHERE kind = "
+                                     "'stream'"),
+                        "00:09:39.602648 handshake 403no");
 }
 
 static void an_outbound_call_belongs_to_the_number_it_came_from(void **state)
