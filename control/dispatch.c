@@ -6,6 +6,7 @@
 #include "control/edge.h"
 #include "control/store/edges.h"
 #include "control/store/orders.h"
+#include "control/store/tools.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ struct dispatch {
     pthread_t thread;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
-    bool closing;
+    bool closing, woken;
     struct edge *edges[DISPATCH_EDGES_MAX];
     struct answer answers[DISPATCH_ANSWERS_MAX];
     int answers_count;
@@ -66,6 +67,14 @@ void dispatch_settle(struct dispatch *dispatch, const char *order, bool ok, cons
     pthread_mutex_unlock(&dispatch->lock);
 }
 
+void dispatch_wake(struct dispatch *dispatch)
+{
+    pthread_mutex_lock(&dispatch->lock);
+    dispatch->woken = true;
+    pthread_cond_signal(&dispatch->changed);
+    pthread_mutex_unlock(&dispatch->lock);
+}
+
 /* The edges as they are now, each with a reference of its own. */
 static int hold_edges(struct dispatch *dispatch, struct edge *held[DISPATCH_EDGES_MAX])
 {
@@ -91,7 +100,10 @@ static void send_order(struct dispatch *dispatch, struct edge *const *edges, int
         dispatch_settle(dispatch, order, false, "the link to the edge broke");
 }
 
-static void take_orders(struct dispatch *dispatch, struct db *db)
+/* take_rows: of orders, or of results of functions. */
+static void take(struct dispatch *dispatch, struct db *db,
+                 enum db_result (*take_rows)(struct db *db, const char *const *runs, int count,
+                                             struct db_rows **rows))
 {
     struct edge *edges[DISPATCH_EDGES_MAX];
     const char *runs[DISPATCH_EDGES_MAX];
@@ -99,7 +111,7 @@ static void take_orders(struct dispatch *dispatch, struct db *db)
     int count = hold_edges(dispatch, edges);
     for (int i = 0; i < count; i++)
         runs[i] = edge_identity(edges[i])->run;
-    if (count > 0 && orders_take(db, runs, count, &rows) == DB_OK)
+    if (count > 0 && take_rows(db, runs, count, &rows) == DB_OK)
         for (int row = 0; row < db_rows_count(rows); row++)
             send_order(dispatch, edges, count, rows, row);
     db_rows_free(rows);
@@ -145,12 +157,13 @@ static void write_answers(struct dispatch *dispatch, struct db *db)
 {
     struct answer answer;
     while (next_answer(dispatch, &answer))
-        if (orders_settle(db, answer.order, answer.ok, answer.ok ? NULL : answer.error) != DB_OK)
+        if (orders_settle(db, answer.order, answer.ok, answer.ok ? NULL : answer.error) != DB_OK ||
+            (answer.ok && tools_settle(db, answer.order) != DB_OK))
             log_warn("an order's answer is not on record", log_text("order", answer.order),
                      log_text("error", db_error(db)));
 }
 
-/* Until an answer came or the time is up. False: closing. */
+/* Until an answer came, somebody woke us or the time is up. False: closing. */
 static bool rest(struct dispatch *dispatch)
 {
     uint64_t at_ns = clock_monotonic_ns() + DISPATCH_POLL_MS * UINT64_C(1000000);
@@ -158,9 +171,10 @@ static bool rest(struct dispatch *dispatch)
                              .tv_nsec = (long)(at_ns % 1000000000)};
     int late = 0;
     pthread_mutex_lock(&dispatch->lock);
-    while (!dispatch->closing && dispatch->answers_count == 0 && late == 0)
+    while (!dispatch->closing && !dispatch->woken && dispatch->answers_count == 0 && late == 0)
         late = pthread_cond_timedwait(&dispatch->changed, &dispatch->lock, &until);
     bool goes_on = !dispatch->closing;
+    dispatch->woken = false;
     pthread_mutex_unlock(&dispatch->lock);
     return goes_on;
 }
@@ -173,7 +187,8 @@ static void *dispatch_orders(void *argument)
     assert(db);
     while (rest(dispatch)) {
         write_answers(dispatch, db);
-        take_orders(dispatch, db);
+        take(dispatch, db, orders_take);
+        take(dispatch, db, tools_take_results);
         uint64_t now_ns = clock_monotonic_ns();
         if (now_ns - reported_ns < DISPATCH_LOAD_MS * UINT64_C(1000000))
             continue;

@@ -1,4 +1,5 @@
-/* dispatch: brings orders from the database to the edge that carries the call, and its answer back.
+/* dispatch: brings orders and results of functions from the database to the edge that carries the
+ * call, and its answer back.
  *
  * What it is: one thread with a database connection, which looks every DISPATCH_POLL_MS for orders
  * that wait for the edges connected here. Why by the database: whoever orders need not know which
@@ -29,6 +30,9 @@ void dispatch_close(struct dispatch *dispatch); /* when no edge is left; NULL is
 /* An edge is there (a reference is held) and goes. */
 void dispatch_join(struct dispatch *dispatch, struct edge *edge);
 void dispatch_leave(struct dispatch *dispatch, struct edge *edge);
+
+/* There is something to send: look now. Any thread. */
+void dispatch_wake(struct dispatch *dispatch);
 
 /* What an edge answered to an order. error may be NULL. */
 void dispatch_settle(struct dispatch *dispatch, const char *order, bool ok, const char *error);

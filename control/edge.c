@@ -8,6 +8,7 @@
 #include "control/journal.h"
 #include "control/json_read.h"
 #include "control/pool.h"
+#include "control/tools/tool_pool.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -403,6 +404,14 @@ static bool store_batch(struct edge *edge, struct db *db, const struct intake_ev
     return true;
 }
 
+static unsigned count_tool_calls(const struct intake_event *events, int count)
+{
+    unsigned calls = 0;
+    for (int i = 0; i < count; i++)
+        calls += strcmp(events[i].event.kind, "tool_call") == 0;
+    return calls;
+}
+
 static void *take_events(void *argument)
 {
     struct edge *edge = argument;
@@ -414,6 +423,8 @@ static void *take_events(void *argument)
     while ((count = peek_batch(edge)) > 0) {
         int good = read_batch(edge, batch, count, events);
         bool stored = store_batch(edge, db, events, good);
+        if (stored)
+            tool_pool_wake(edge->config.tools, count_tool_calls(events, good));
         for (int i = 0; i < good; i++)
             intake_free(&events[i]);
         for (int i = 0; i < count && stored; i++)

@@ -33,6 +33,7 @@ struct edge;
 struct pool;
 struct dispatch;
 struct journal;
+struct tool_pool;
 
 /* Shared by all edges; borrowed, constant while one of them lives. */
 struct edge_config {
@@ -43,6 +44,7 @@ struct edge_config {
     const struct ticket_keys *ticket_keys;
     const struct journal *journal; /* its webhooks are stored before events; or NULL */
     struct dispatch *dispatch;     /* learns which edges are there, and what they answer; or NULL */
+    struct tool_pool *tools;       /* learns that functions were called; or NULL */
 };
 
 struct edge_hello {

@@ -40,6 +40,10 @@ static const struct member {
     {"tool_call", "call_id", NAME, true},
     {"tool_call", "name", NAME, true},
     {"tool_call", "arguments", ANYTHING, false},
+    {"tool_call", "at_edge", FLAG, false},
+    {"tool_result", "number", COUNT_OF_MS, true},
+    {"tool_result", "ok", FLAG, true},
+    {"tool_result", "output", OBJECT, false},
     {"usage", "response_id", NAME, false},
     {"usage", "status", NAME, false},
     {"usage", "usage", OBJECT, false},
@@ -151,8 +155,10 @@ static void take_ticket(struct intake_event *event)
 /* Where a stream is, by our own knowledge and not by the event's word. */
 static void note_origin(struct intake_event *event, const struct intake_origin *origin)
 {
-    bool wanted =
-        strcmp(event->event.kind, "started") == 0 || strcmp(event->event.kind, "recording") == 0;
+    static const char *const kinds[] = {"started", "recording", "tool_call"};
+    bool wanted = false;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+        wanted |= strcmp(event->event.kind, kinds[i]) == 0;
     if (!wanted)
         return;
     json_object_set_new(event->object, "edge", json_string(origin->edge));

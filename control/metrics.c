@@ -174,6 +174,7 @@ void metrics_write(FILE *out, const struct metrics *metrics)
     write_latency(out, metrics);
     write_labelled(out, metrics);
     db_figures_write(out, &metrics->database);
+    tool_figures_write(out, &metrics->tools);
     job_figures_write(out, metrics->jobs, JOBS_KINDS_MAX);
     http_client_write_figures(out);
 }

@@ -9,6 +9,7 @@
 #include "control/job_figures.h"
 #include "control/store/events.h"
 #include "control/store/jobs.h"
+#include "control/tools/tool_pool.h"
 
 #include <stdatomic.h>
 #include <stdint.h>
@@ -97,6 +98,7 @@ struct metrics {
     metrics_count links;             /* gauges from here on */
     metrics_count queue_waiting, events_waiting, journal_waiting, workers_busy, workers;
     struct db_figures database;
+    struct tool_figures tools;
     struct job_figures jobs[JOBS_KINDS_MAX]; /* by kind, as many as this control has */
 };
 

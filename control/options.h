@@ -25,6 +25,7 @@ struct options {
     const char *socket_path;   /* --socket: the Unix socket the edge connects to */
     unsigned workers;          /* --workers */
     unsigned job_workers;      /* --job-workers */
+    unsigned tool_workers;     /* --tool-workers */
     const char *media_dir;     /* --media-dir */
     const char *spool_dir;     /* --spool, or NULL */
     const char *journal_dir;   /* --journal, or NULL */
@@ -58,6 +59,8 @@ struct options {
     const char *call;
     const char *number, *purpose, *hours, *time_zone;
     unsigned position, hours_back, minutes;
+    const char *calendar;
+    unsigned slot; /* minutes */
     const char *org, *channel, *role, *label, *account, *url, *signature;
     unsigned limit; /* rows of a list */
     /* words that are not flags: words[0] is the command */

@@ -70,6 +70,10 @@ static json_t *write_ai(const struct options *options, const struct calls_incomi
         or_empty(call->transcription_model), "language", or_empty(call->language), "tools", tools);
     if (ai)
         add_manners(ai, call);
+    json_t *waits = call->tool_waits_json ? json_loads(call->tool_waits_json, 0, NULL) : NULL;
+    if (ai && waits)
+        json_object_set(ai, "tool_waits", waits);
+    json_decref(waits);
     return ai;
 }
 

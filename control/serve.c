@@ -15,6 +15,7 @@
 #include "control/router.h"
 #include "control/service.h"
 #include "control/sweep.h"
+#include "control/tools/tool_pool.h"
 #include "control/uuid.h"
 
 #include <errno.h>
@@ -34,6 +35,7 @@ struct serving {
     struct job_pool *jobs;
     struct sweep *sweep;
     struct catch_up *catch_up;
+    struct tool_pool *tools;
     struct link *link;
     char run[UUID_TEXT_BYTES + 1];
     char error[512];
@@ -142,6 +144,27 @@ static bool open_memory(struct serving *serving, const struct options *options)
     return serving->catch_up != NULL;
 }
 
+static void tell_dispatch(void *dispatch)
+{
+    dispatch_wake(dispatch);
+}
+
+static bool open_tools(struct serving *serving, const struct options *options)
+{
+    const struct tool_pool_config config = {
+        .workers = options->tool_workers,
+        .options = options,
+        .run = serving->run,
+        .db = db_config_serving(options->database_serving_url, &metrics.database),
+        .told = tell_dispatch,
+        .context = serving->dispatch,
+        .figures = &metrics.tools};
+    if (config.workers == 0)
+        return true;
+    serving->tools = tool_pool_open(&config, serving->error, sizeof serving->error);
+    return serving->tools != NULL;
+}
+
 static bool open_link(struct serving *serving, const struct options *options)
 {
     serving->edges = (struct edge_config){
@@ -151,7 +174,8 @@ static bool open_link(struct serving *serving, const struct options *options)
         .db = db_config_serving(options->database_serving_url, &metrics.database),
         .ticket_keys = &serving->service.ticket_keys,
         .journal = serving->service.journal,
-        .dispatch = serving->dispatch};
+        .dispatch = serving->dispatch,
+        .tools = serving->tools};
     serving->link =
         link_open(options->socket_path, &serving->edges, serving->error, sizeof serving->error);
     return serving->link != NULL;
@@ -170,7 +194,7 @@ static bool open_all(struct serving *serving, const struct options *options)
         return fail(serving, "no memory for tokens");
     return open_memory(serving, options) && open_pool(serving, options) &&
            open_dispatch(serving, options) && open_jobs(serving, options) &&
-           open_link(serving, options);
+           open_tools(serving, options) && open_link(serving, options);
 }
 
 /* In the order in which nobody is left without what he uses: the link stops reading, the workers
@@ -183,6 +207,7 @@ static void close_all(struct serving *serving)
         pool_close(serving->pool, SERVE_DRAIN_MS);
     if (serving->link)
         link_close(serving->link);
+    tool_pool_close(serving->tools);
     dispatch_close(serving->dispatch);
     sweep_close(serving->sweep);
     job_close(serving->jobs);

@@ -324,7 +324,8 @@ CREATE TYPE call_answer AS (
     vad_threshold_percent integer,
     session_max_s       integer,
     route               jsonb,
-    fallback            jsonb
+    fallback            jsonb,
+    tool_waits          jsonb
 );
 COMMENT ON TYPE call_answer IS 'Whose call it is and how its agent behaves.';
 
@@ -338,14 +339,17 @@ DECLARE
 BEGIN
     SELECT 'found', is_new, c.id, o.id, o.name, c.account_sid, c.call_sid, c.call_status::text,
            f.configured, f.ai_backend, f.model, f.voice, f.instructions, f.greeting, f.audio_format,
-           f.language, f.transcription_model, f.duration_max_s, f.tools, f.settings, k.sealed,
+           f.language, f.transcription_model, f.duration_max_s,
+           CASE WHEN t.functions IS NULL THEN f.tools ELSE f.tools || t.functions END, f.settings,
+           k.sealed,
            f.append_ms, f.record, f.greeting_interruptible, f.interrupt_after_ms, f.vad_prefix_ms,
            f.vad_silence_ms, f.vad_threshold_percent, f.session_max_s,
-           c.route, find_route(c.organization_id, c.phone_number_id, 'fallback', now())
+           c.route, find_route(c.organization_id, c.phone_number_id, 'fallback', now()), t.waits
     INTO answer
     FROM conversations AS c
     JOIN organizations AS o ON o.id = c.organization_id
     CROSS JOIN LATERAL channel_configuration(o.id, 'voice') AS f
+    CROSS JOIN LATERAL channel_tools(o.id, 'voice') AS t
     LEFT JOIN credentials AS k ON k.organization_id = o.id AND k.kind = 'openai'
     WHERE c.id = conversation AND c.organization_id = organization;
     RETURN answer;

@@ -16,6 +16,7 @@
 #define COMMAND_ID_TEXT 37
 
 int command_after(const struct options *options);
+int command_appointment(const struct options *options);
 int command_calls(const struct options *options);
 int command_calls_order(const struct options *options, struct db *db); /* hangup, say, record */
 int command_calls_listen(const struct options *options, struct db *db);
@@ -25,6 +26,7 @@ int command_deliveries(const struct options *options);
 int command_doctor(const struct options *options);
 int command_endpoint(const struct options *options);
 int command_jobs(const struct options *options);
+int command_message(const struct options *options);
 int command_migrate(const struct options *options);
 int command_number(const struct options *options);
 int command_org(const struct options *options);
@@ -33,6 +35,7 @@ int command_reconcile(const struct options *options);
 int command_recordings(const struct options *options);
 int command_template(const struct options *options);
 int command_token(const struct options *options);
+int command_tool(const struct options *options);
 int command_verify_signature(const struct options *options);
 int command_voicemail(const struct options *options);
 

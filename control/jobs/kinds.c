@@ -7,6 +7,7 @@
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX])
 {
     int count = 0;
+    kinds[count++] = &text_send;
     if (options->spool_dir)
         kinds[count++] = &recording_encode;
     kinds[count++] = &after_call;

@@ -22,6 +22,7 @@ extern const struct job_kind recording_delete;
 extern const struct job_kind carrier_delete;
 extern const struct job_kind voicemail_after;
 extern const struct job_kind reconcile_job;
+extern const struct job_kind text_send;
 
 /* Those that this control can do, with what it was given (--spool). Returns how many. */
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX]);

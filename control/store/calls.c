@@ -93,7 +93,8 @@ static const char *text_cell(const struct db_rows *rows, int column)
     "configured, ai_backend, model, voice, instructions, greeting, audio_format, language, "       \
     "transcription_model, duration_max_s, tools, settings, ai_sealed, call_sid, account_sid, "     \
     "append_ms, record, greeting_interruptible, interrupt_after_ms, vad_prefix_ms, "               \
-    "vad_silence_ms, vad_threshold_percent, session_max_s, route, fallback"
+    "vad_silence_ms, vad_threshold_percent, session_max_s, route, fallback, "                      \
+    "tool_waits"
 
 static void open_ai_key(const struct seal *seal, struct calls_incoming *incoming)
 {
@@ -149,6 +150,7 @@ static void read_answer(const struct seal *seal, struct calls_incoming *incoming
     incoming->settings_json = text_cell(rows, 17);
     incoming->route_json = text_cell(rows, 29);
     incoming->fallback_json = text_cell(rows, 30);
+    incoming->tool_waits_json = text_cell(rows, 31);
     read_manners(incoming);
     open_ai_key(seal, incoming);
 }

@@ -55,7 +55,8 @@ struct calls_incoming {
     const char *tools_json;                     /* a JSON array */
     const char *settings_json;                  /* a JSON object */
     const char *route_json;                     /* what is done with it: control/steps.h */
-    const char *fallback_json; /* and when that does not come about; "" : nothing was chosen */
+    const char *fallback_json;   /* and when that does not come about; "" : nothing was chosen */
+    const char *tool_waits_json; /* of link_proto.h's plan, or "" */
     uint32_t duration_max_s;
     bool record;        /* the edge keeps both tracks */
     unsigned append_ms; /* and so on: link_proto.h, "prepare"; their ranges are the schema's */
