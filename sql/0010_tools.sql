@@ -175,7 +175,6 @@ CREATE TABLE appointments (
     calendar        text NOT NULL DEFAULT 'default',
     starts_at       timestamptz NOT NULL,
     ends_at         timestamptz NOT NULL,
-    during          tstzrange GENERATED ALWAYS AS (tstzrange(starts_at, ends_at)) STORED,
     name            text NOT NULL DEFAULT '',
     phone           text NOT NULL DEFAULT '',
     note            text NOT NULL DEFAULT '',
@@ -197,7 +196,8 @@ CREATE TABLE appointments (
     CONSTRAINT appointments_state CHECK (state IN ('booked', 'cancelled')),
     -- Two callers who want the same hour: the second one's insert waits for the first and fails.
     CONSTRAINT appointments_one_at_a_time
-        EXCLUDE USING gist (organization_id WITH =, calendar WITH =, during WITH &&)
+        EXCLUDE USING gist (organization_id WITH =, calendar WITH =,
+                            tstzrange(starts_at, ends_at) WITH &&)
         WHERE (state = 'booked')
 );
 CREATE INDEX appointments_by_time ON appointments (organization_id, starts_at, id);
@@ -208,7 +208,6 @@ COMMENT ON COLUMN appointments.organization_id IS 'Whose appointment.';
 COMMENT ON COLUMN appointments.calendar IS 'In which calendar of the organisation.';
 COMMENT ON COLUMN appointments.starts_at IS 'When it begins.';
 COMMENT ON COLUMN appointments.ends_at IS 'When it ends; the next may begin then.';
-COMMENT ON COLUMN appointments.during IS 'The same as a range, for the constraint.';
 COMMENT ON COLUMN appointments.name IS 'For whom, as the agent understood it.';
 COMMENT ON COLUMN appointments.phone IS 'How they are reached.';
 COMMENT ON COLUMN appointments.note IS 'What it is about.';
@@ -365,6 +364,12 @@ BEGIN
                 NEW.at, NEW.at + coalesce(tool.deadline_ms, 20000) * interval '1 millisecond',
                 CASE WHEN given -> 'at_edge' IS NOT DISTINCT FROM 'true'::jsonb THEN NEW.at END)
         ON CONFLICT DO NOTHING;
+    ELSIF NEW.kind = 'started' THEN
+        -- Back with the agent: the step that was noted for the end of an earlier stream is done.
+        UPDATE conversations SET next_step = NULL
+        WHERE id = NEW.conversation_id AND next_step IS NOT NULL
+          AND EXISTS (SELECT FROM call_events AS e WHERE e.conversation_id = NEW.conversation_id
+                      AND e.source = 'edge' AND e.kind = 'started' AND e.seq < NEW.seq);
     ELSIF NEW.kind = 'tool_result' THEN
         UPDATE tool_calls
         SET state = CASE WHEN failed THEN 'failed' ELSE 'done' END, finished_at = NEW.at,
@@ -381,9 +386,10 @@ BEGIN
     RETURN NULL;
 END
 $$;
-COMMENT ON FUNCTION take_tool_event() IS 'Trigger: a function that the AI called becomes a row to be carried out.';
+COMMENT ON FUNCTION take_tool_event() IS
+    'Trigger: a function that the AI called becomes a row to be carried out.';
 CREATE TRIGGER tool_event AFTER INSERT ON call_events FOR EACH ROW
-    WHEN (NEW.source = 'edge' AND NEW.kind IN ('tool_call', 'tool_result'))
+    WHEN (NEW.source = 'edge' AND NEW.kind IN ('started', 'tool_call', 'tool_result'))
     EXECUTE FUNCTION take_tool_event();
 
 CREATE TYPE claimed_tool_call AS (
@@ -523,7 +529,7 @@ LANGUAGE sql STABLE AS $$
            slot.starts_at > now() AND NOT EXISTS (
                SELECT FROM appointments AS a
                WHERE a.organization_id = organization AND a.calendar = wanted AND a.state = 'booked'
-                 AND a.during && tstzrange(slot.starts_at, slot.ends_at))
+                 AND tstzrange(a.starts_at, a.ends_at) && tstzrange(slot.starts_at, slot.ends_at))
     FROM (
         SELECT DISTINCT h.time_zone,
                (day + h.opens + n * h.slot_minutes * interval '1 minute') AT TIME ZONE h.time_zone
@@ -531,9 +537,11 @@ LANGUAGE sql STABLE AS $$
                (day + h.opens + (n + 1) * h.slot_minutes * interval '1 minute')
                    AT TIME ZONE h.time_zone AS ends_at
         FROM availability AS h
-        CROSS JOIN LATERAL generate_series((since AT TIME ZONE h.time_zone)::date - 1,
-                                           least(until, since + interval '32 days')::date + 1,
-                                           interval '1 day') AS day
+        CROSS JOIN LATERAL generate_series(
+            -- timestamps without a zone: the hours are added by the local clock
+            date_trunc('day', since AT TIME ZONE h.time_zone) - interval '1 day',
+            least(until, since + interval '32 days') AT TIME ZONE h.time_zone + interval '1 day',
+            interval '1 day') AS day
         CROSS JOIN LATERAL generate_series(
             0, (extract(epoch FROM h.closes - h.opens) / 60 / h.slot_minutes)::integer - 1) AS n
         WHERE h.organization_id = organization AND h.calendar = wanted

@@ -12,9 +12,11 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from pathlib import Path
 
 PORTS = {}
+ASKED = {}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -56,6 +58,24 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def go_status(self, rest):
         self.answer(int(rest), b"why: " + rest.encode())
+
+    def go_flaky(self, rest):
+        """flaky/<key>/<n>: n times 503, then what was heard with the first Idempotency-Key."""
+        key, _, count = rest.partition("/")
+        seen = ASKED.setdefault(key, [])
+        seen.append(self.headers.get("Idempotency-Key"))
+        if len(seen) <= int(count):
+            return self.answer(503, b"not yet")
+        self.answer(200, json.dumps({"tries": len(seen), "keys": len(set(seen))}).encode())
+
+    def go_asked(self, rest):
+        """asked/<key>: how often it was asked for."""
+        ASKED.setdefault(rest, []).append(None)
+        self.answer(200, json.dumps(len(ASKED[rest])).encode())
+
+    def go_numbers(self, rest):
+        """A short answer that PostgreSQL writes out long."""
+        self.answer(200, json.dumps([1e300] * 200).encode())
 
     def go_later(self, rest):
         when = email.utils.formatdate(time.time() + 1800, usegmt=True) if rest == "date" else rest
@@ -113,6 +133,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if rest == "Busy.json":
             told = {"code": 20429, "message": "Too Many Requests", "status": 429}
             return self.answer(429, json.dumps(told).encode(), Retry_After="3")
+        if rest == "Messages.json":
+            return self.take_message(dict(urllib.parse.parse_qsl(self.body.decode())))
         kind = rest.split("/")[1].removesuffix(".json")
         here = f"/2010-04-01/Accounts/{account}/Pages/"
         nexts = {"elsewhere": "http://example.com/", "up": here + "../../Other/1.json",
@@ -123,6 +145,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if kind == "none":
             del page["calls"]
         self.answer(200, b"[1" if kind == "text" else json.dumps(page).encode())
+
+
+    def take_message(self, form):
+        status = int(form["To"][-3:])
+        if status < 400:
+            return self.answer(201, json.dumps({"sid": "SM" + "5" * 32, "status": "queued"}).encode())
+        if status == 599:
+            return self.go_silent("")
+        self.answer(status, json.dumps({"code": 21610, "message": "blocked", "status": status}).encode())
 
 
 class Server(http.server.ThreadingHTTPServer):

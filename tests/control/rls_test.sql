@@ -154,6 +154,22 @@ BEGIN
                                      calls_unlisted, recordings_seen, recordings_found)
         VALUES (t.id, 'AC' || repeat(t.letter, 32), now() - interval '1 hour', now(), 1, 0, 0, 0,
                 '{}', '{}', 0, 0);
+        INSERT INTO tools (id, organization_id, name, description, parameters, action)
+        VALUES (t.id, t.id, 'look_' || t.letter, 'Looks.', '{"type":"object"}', 'leave_message');
+        INSERT INTO tool_calls (id, organization_id, conversation_id, tool_id, name, call_id, number,
+                                edge_run, deadline_at)
+        VALUES (t.id, t.id, call, t.id, 'look_' || t.letter, 'call_' || t.letter, t.n, t.id,
+                now() + interval '1 hour');
+        INSERT INTO availability (organization_id, opens, closes, time_zone)
+        VALUES (t.id, '09:00', '17:00', 'UTC');
+        INSERT INTO appointments (organization_id, starts_at, ends_at, name, conversation_id,
+                                  tool_call_id)
+        VALUES (t.id, '2026-11-23T09:00Z', '2026-11-23T09:30Z', 'Mr ' || t.letter, call, t.id);
+        INSERT INTO left_messages (organization_id, conversation_id, tool_call_id, body)
+        VALUES (t.id, call, t.id, 'words of ' || t.letter);
+        INSERT INTO text_messages (organization_id, conversation_id, account_sid, from_number,
+                                   to_number, body)
+        VALUES (t.id, call, 'AC' || repeat(t.letter, 32), '+15550100', '+15550101', 'text');
         INSERT INTO after_call_settings (organization_id, email_to)
         VALUES (t.id, ARRAY[t.letter || '@example.com']);
         INSERT INTO endpoints (id, organization_id, kind, url, sealed)
@@ -390,6 +406,50 @@ BEGIN
     ASSERT (SELECT state || error FROM call_orders) = 'refusedno';
 END $$;
 RESET ROLE;
+
+-- Functions are claimed across organisations, fairly; their results are taken for the edges named.
+SET ROLE ringbridge_serving;
+DO $$
+DECLARE
+    a uuid := 'aaaaaaaa-0000-4000-8000-000000000001';
+    b uuid := 'bbbbbbbb-0000-4000-8000-000000000002';
+    claimed claimed_tool_call;
+    owners uuid[] := '{}';
+    taken taken_order;
+BEGIN
+    FOR i IN 1 .. 2 LOOP
+        PERFORM set_config('ringbridge.organization', a::text, false);
+        claimed := claim_tool_call(a, 60000);
+        owners := owners || claimed.organization_id;
+        PERFORM renew_tool_calls(a, 60000);
+        ASSERT current_setting('ringbridge.organization') = a::text, 'claiming leaves another named';
+    END LOOP;
+    ASSERT (SELECT count(DISTINCT o) FROM unnest(owners) AS o) = 2, 'one was served twice';
+    ASSERT NOT EXISTS (SELECT FROM claim_tool_call(b, 60000)), 'a leased function was claimed';
+    PERFORM set_config('ringbridge.organization', b::text, false);
+    UPDATE tool_calls SET state = 'done', output = '{"ok": true}', finished_at = now(),
+                          leased_by = NULL, leased_until = NULL;
+    PERFORM set_config('ringbridge.organization', a::text, false);
+    ASSERT NOT EXISTS (SELECT FROM take_tool_results(ARRAY[a])), 'not its own';
+    taken := take_tool_results(ARRAY[b]);
+    ASSERT taken.id = b AND taken.body ->> 'output' = '{"ok": true}', taken::text;
+    ASSERT NOT EXISTS (SELECT FROM take_tool_results(ARRAY[b])), 'a result was taken twice';
+    PERFORM settle_tool_result(b);
+    PERFORM settle_tool_result(gen_random_uuid());
+    ASSERT current_setting('ringbridge.organization') = a::text;
+    PERFORM set_config('ringbridge.organization', b::text, false);
+    ASSERT (SELECT told_at IS NOT NULL FROM tool_calls), 'told, and not on record';
+END $$;
+RESET ROLE;
+
+-- Nobody's slot is another's obstacle, and within an organisation one slot has one taker.
+DO $$
+DECLARE said text;
+BEGIN
+    said := pg_temp.attempt($i$ INSERT INTO appointments (organization_id, starts_at, ends_at)
+        VALUES ('bbbbbbbb-0000-4000-8000-000000000002', '2026-11-23T09:15Z', '2026-11-23T09:45Z') $i$);
+    ASSERT said ~ '^23P01', said;
+END $$;
 
 -- One number, one organisation, whatever the channel; nothing of a ledger changes.
 DO $$
