@@ -167,6 +167,20 @@ def capacities(results, kind="sweep"):
     return found
 
 
+def show_recording(results):
+    """With recordings and without, as they ran in turn."""
+    costs = [(result["label"], result["relay"]["cpu_us_per_call_second"], result["relay"]["kib_per_call"])
+             for result in results if result["kind"] == "record" and "relay" in result]
+    pairs = [(costs[at], costs[at + 1]) for at in range(0, len(costs) - 1, 2)]
+    if not pairs:
+        return
+    print("\nRecording, in turn with the same calls unrecorded: CPU us per call-second, KiB per call")
+    for (_, plain, plain_kib), (label, recorded, kib) in pairs:
+        print(f"  {label}: {plain:.0f} -> {recorded:.0f} ({100 * (recorded / plain - 1):+.1f} %), {plain_kib:.0f} -> {kib:.0f}")
+    plain, recorded = (sum(pair[side][1] for pair in pairs) for side in (0, 1))
+    print(f"  together: {100 * (recorded / plain - 1):+.1f} %")
+
+
 def show(data):
     results, facts = data["results"], data["machine"]
     print(f"\n{facts['cpu']}, {facts['processors']} processors, Linux {facts['kernel']}, {facts['date']}, load average before "
@@ -183,6 +197,7 @@ def show(data):
             print("\nCall set-up, TLS on both legs, " + ("nothing but the edge behind the webhook (stand_in.py)" if result["stand_in"]
                                                         else "control and PostgreSQL beside the generator on one core"))
             show_set_up(result)
+    show_recording(results)
     show_webhooks(results)
     show_costs(results, "sweep", "Sweep: until p99 passes 100 ms, audio is lost, or the generator is the limit")
     for label, (calls, more) in capacities(results).items():

@@ -43,6 +43,7 @@ SWEEP_STEP, SWEEP_CALLS_MAX, SWEEP_P99_US = 200, 2600, 100_000
 CAPACITY_PERCENT, CAPACITY_GROWTH, CAPACITY_ROUNDS = 33, 1.08, 2
 HOPELESS_P99_US = 1_000_000  # more calls would only take longer to be lost
 CONNECT_RATE = 150
+RECORD_ROUNDS = 3
 WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS = 1000, (1, 2, 4, 8, 16)
 
 
@@ -55,9 +56,10 @@ class Bench:
         self.system, self.seconds, self.warm = system, seconds, warm
         self.results = []
 
-    def run(self, relay, audio_format, tls, calls, kind="cost", seconds=None, extra=(), stand_in=False):
+    def run(self, relay, audio_format, tls, calls, kind="cost", seconds=None, extra=(), stand_in=False, record=False):
         """One case: starts the relay, loads it, stops it. The result is kept; an impossible load is a result too."""
-        name, seconds = name_of(relay, audio_format, tls), seconds or self.seconds
+        name, seconds = name_of(relay, audio_format, tls) + ("-record" if record else ""), seconds or self.seconds
+        self.system.environment["BENCH_RECORD"] = "1" if record else ""
         print(f"  {kind}: {name}, {calls} calls, {seconds} s", file=sys.stderr, flush=True)
         path = self.system.directory / "report.json"
         path.unlink(missing_ok=True)
@@ -123,6 +125,13 @@ class Bench:
         """Calls come in as fast as webhooks may: control and PostgreSQL are the measure, on both processors."""
         self.results += webhooks.measure(seconds, 1, rate, workers)
 
+    def recording(self, audio_format, calls):
+        """The edge with recordings and without, in turn; the disk is that of the temporary directory."""
+        self.run("floor", audio_format, False, calls)
+        for _ in range(RECORD_ROUNDS):
+            for record in (False, True):
+                self.run("edge", audio_format, False, calls, "record", stand_in=True, record=record)
+
     def sweep(self, step, calls_max):
         for audio_format in FORMATS:
             for relay, tls in SWEEP:
@@ -176,7 +185,7 @@ def read_arguments():
     parser.add_argument("--seconds", type=int, default=8, help="measured per case (8)")
     parser.add_argument("--only", help="one case: " + ", ".join(name_of(relay, audio_format, tls) for audio_format in FORMATS
                                                                for relay, tls in PLAIN + SEALED) +
-                        ", set-up, memory, webhooks, capacity")
+                        ", edge-pcmu-record, edge-pcm-record, set-up, memory, webhooks, capacity")
     parser.add_argument("--rate", type=int, default=300, help="calls begun in a second, for set-up (300)")
     parser.add_argument("--sweep", action="store_true", help=f"steps of {SWEEP_STEP} calls for every relay; up to an hour")
     parser.add_argument("--keep", action="store_true", help="charts to bench/charts/, table into README.md")
@@ -201,6 +210,9 @@ def run_all(bench, arguments):
     if arguments.only:
         relay, audio_format, *tls = arguments.only.split("-")
         for calls in arguments.calls:
+            if tls == ["record"]:
+                bench.recording(audio_format, calls)
+                continue
             bench.run("floor", audio_format, False, calls)
             if relay != "floor":
                 bench.run(relay, audio_format, bool(tls), calls)

@@ -2,6 +2,7 @@
 here, by its pid; nothing else is touched. Ports are free ones."""
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -161,6 +162,11 @@ class System:
         control, path = self.start_control(audio_format, stand_in)
         flags = ["--listen", f"127.0.0.1:{self.ports['listen']}", "--metrics", f"127.0.0.1:{self.ports['metrics']}",
                  "--control", path, "--cores", RELAY_CPU, "--drain-seconds", "1", *self.edge_flags]
+        if self.environment.get("BENCH_RECORD"):
+            spool = self.directory / "spool"
+            shutil.rmtree(spool, ignore_errors=True)
+            spool.mkdir(mode=0o700)
+            flags += ["--spool", spool]
         if tls:
             flags += ["--listen-tls", f"127.0.0.1:{self.ports['listen_tls']}", "--cert", self.cert, "--key", self.key,
                       "--roots", self.cert]

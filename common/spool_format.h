@@ -3,15 +3,16 @@
  * What it is: the contract of bytes between edge/spool (the writer) and control's job
  * recording_encode (the reader). What it is not: files, io_uring, Opus. Thread: any.
  *
- * A file is one stream of one call: SPOOL_DIR/<call's uuid>.<started_at_ms>.spool, mode 0600. It is
- * a row of blocks of SPOOL_BLOCK_BYTES and nothing else; each says for itself what it is, so there
- * is no head to write first and no end to write last:
+ * A file is one recording of one call, or an hour of it: SPOOL_DIR/<call's
+ * uuid>.<started_at_ms>.spool, mode 0600. It is a row of blocks of SPOOL_BLOCK_BYTES and nothing
+ * else; each says for itself what it is, so there is no head to write first and no end to write
+ * last:
  *
  *      0  u32  SPOOL_MAGIC
  *      4  u8   version (1)
  *      5  u8   flags             SPOOL_PAUSED: kept back by order; its sound is silence
  *      6  u16  samples           of each track in this block, 0 to SPOOL_BLOCK_SAMPLES
- *      8  u64  first_sample      on the carrier's sample clock (8 kHz), 0 is the stream's start
+ *      8  u64  first_sample      on the carrier's sample clock (8 kHz), 0 is where the file begins
  *     16  u64  started_at_ms     wall clock of sample 0, unix ms
  *     24  16   call              conversation id
  *     40  16   organization

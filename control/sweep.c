@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,11 +73,28 @@ static void take_file(struct sweep *sweep, struct db *db, const char *name,
     }
 }
 
+/* What an edge was about to name when it died. Older than any edge needs between two steps. */
+static void look_at_new(const struct sweep *sweep, const char *name, time_t now)
+{
+    char path[PATH_BYTES];
+    struct stat facts;
+    size_t bytes = strlen(name), own_bytes = strlen(SPOOL_NEW);
+    if (bytes != SPOOL_NAME_BYTES + own_bytes || strcmp(name + SPOOL_NAME_BYTES, SPOOL_NEW) != 0 ||
+        !spool_name_valid(span_from(name, SPOOL_NAME_BYTES)))
+        return;
+    snprintf(path, sizeof path, "%s/%s", sweep->spool_dir, name);
+    if (lstat(path, &facts) == 0 && S_ISREG(facts.st_mode) && facts.st_size == 0 &&
+        now - facts.st_mtime > SWEEP_NEW_S)
+        remove_file(sweep, name);
+}
+
 static void look_at(struct sweep *sweep, struct db *db, const char *name)
 {
     struct spool_file *file = NULL;
-    if (!spool_name_valid(span_of(name)))
+    if (!spool_name_valid(span_of(name))) {
+        look_at_new(sweep, name, (time_t)(clock_wall_ms() / 1000));
         return;
+    }
     switch (spool_file_open(sweep->spool_dir, name, &file)) {
     case SPOOL_FILE_OPENED:
         take_file(sweep, db, name, file);

@@ -1,8 +1,9 @@
 /* sweep: finds recordings that nobody reported, because their edge died, and has them encoded.
  *
  * What it is: a thread that looks through the spool directory every SWEEP_EVERY_MS. A file that an
- * edge still writes is locked by it and left alone; what is on record already is removed. What it
- * is not: the encoder (jobs/recording_encode). Thread: boot opens and closes it. */
+ * edge still writes is locked by it and left alone; what is on record already is removed, and what
+ * never got its name. What it is not: the encoder (jobs/recording_encode). Thread: boot opens and
+ * closes it. */
 #ifndef RINGBRIDGE_CONTROL_SWEEP_H
 #define RINGBRIDGE_CONTROL_SWEEP_H
 
@@ -10,6 +11,7 @@
 #include "control/job.h"
 
 #define SWEEP_EVERY_MS 15000
+#define SWEEP_NEW_S    60 /* a file without its name that is older was left by a dead edge */
 
 struct sweep;
 

@@ -1,4 +1,5 @@
 """Recordings that edges have left in the spool become Ogg Opus files, once each, whatever dies in between."""
+import os
 import random
 import re
 import signal
@@ -72,6 +73,9 @@ def a_recording_that_a_dead_edge_left_is_kept():
         leave(system, call, organisation, samples, tail=b"torn" * 100)
         (system.spool / f"{other}.1800000000000.spool").write_bytes(b"")  # died before its first second
         (system.spool / "notes.txt").write_text("nobody's")
+        unnamed = system.spool / f"{other}.1800000000001.spool.new"  # died before it had its name
+        unnamed.write_bytes(b"")
+        os.utime(unnamed, (1700000000, 1700000000))
         system.start_control()
         row = eventually("it is on record", lambda: system.sql("SELECT * FROM recordings"))[0]
         assert (row["conversation_id"], row["organization_id"]) == (call, organisation), row
