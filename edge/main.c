@@ -5,6 +5,7 @@
 #include "common/panic.h"
 #include "edge/core.h"
 #include "edge/io/file.h"
+#include "edge/memory.h"
 #include "edge/options.h"
 #include "edge/report/expose.h"
 #include "edge/report/flight.h"
@@ -209,17 +210,6 @@ static void close_all(void)
     tls_client_close(edge.tls_client);
 }
 
-static int print_plan(void)
-{
-    const struct io_config io = {.conns_max = CONNS_MAX};
-    printf("per call: %zu bytes of state; per core: %zu bytes of rings and buffers\n",
-           calls_footprint_bytes(), io_footprint_bytes(&io));
-    size_t chunks_bytes, tap_bytes = taps_footprint_bytes(&chunks_bytes);
-    printf("per recorded call: %zu bytes, and what the agent has said that is not heard yet\n",
-           tap_bytes + spool_footprint_bytes());
-    return EXIT_SUCCESS;
-}
-
 int main(int argc, char **argv)
 {
     sigset_t signals;
@@ -231,8 +221,10 @@ int main(int argc, char **argv)
     case OPTIONS_RUN:
         break;
     }
-    if (edge.options.plan)
-        return print_plan();
+    if (edge.options.plan) {
+        memory_print_plan();
+        return EXIT_SUCCESS;
+    }
     log_open("ringbridge-edge", edge.options.log_format, LOG_INFO);
     settle_in();
     sigemptyset(&signals);

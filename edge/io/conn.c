@@ -462,6 +462,11 @@ struct conn *conn_expired(struct io *io, const struct timer *timer)
     return conn->let_go ? NULL : conn;
 }
 
+size_t conn_footprint_bytes(void)
+{
+    return sizeof(struct conn) + 2 * sizeof(uint32_t); /* the slab's lists */
+}
+
 /* ---- who it belongs to ---- */
 
 uint64_t conn_ref(const struct conn *conn)

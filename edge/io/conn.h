@@ -234,7 +234,9 @@ struct conn *conn_adopt(struct io *io, struct conn_parcel *parcel);
 /* For mail that nobody will read. Any thread. */
 void conn_parcel_free(struct conn_parcel *parcel);
 
-/* Memory of an io with all its conns open, without what TLS takes while it lasts, for --plan. */
+/* Memory of one conn, and of an io with all of them, without what TLS and WebSocket take while they
+ * last, for --plan. */
+size_t conn_footprint_bytes(void);
 size_t io_footprint_bytes(const struct io_config *config);
 
 #endif

@@ -26,6 +26,7 @@ struct chunk {
 struct heap {
     struct chunk *kept[CLASSES];
     size_t kept_bytes;
+    ptrdiff_t lent_bytes;
     bool known; /* the thread's end will empty it */
 };
 
@@ -79,6 +80,17 @@ static void get_known(void)
     heap.known = true;
 }
 
+static ptrdiff_t cost_of(const struct chunk *chunk)
+{
+    size_t room = chunk->class < CLASSES ? class_bytes(chunk->class) : chunk->bytes;
+    return (ptrdiff_t)(sizeof *chunk + room);
+}
+
+ptrdiff_t heap_lent_bytes(void)
+{
+    return heap.lent_bytes;
+}
+
 void *OPENSSL_memory_alloc(size_t bytes)
 {
     size_t class = class_of(bytes);
@@ -95,6 +107,7 @@ void *OPENSSL_memory_alloc(size_t bytes)
         return NULL;
     chunk->bytes = bytes;
     chunk->class = class;
+    heap.lent_bytes += cost_of(chunk);
     unpoison(chunk->memory, bytes);
     return chunk->memory;
 }
@@ -111,6 +124,7 @@ void OPENSSL_memory_free(void *memory)
     struct chunk *chunk = chunk_of(memory);
     size_t class = chunk->class;
     assert(class <= CLASSES);
+    heap.lent_bytes -= cost_of(chunk);
     explicit_bzero(chunk->memory, chunk->bytes);
     if (class == CLASSES || heap.kept_bytes + class_bytes(class) > HEAP_KEPT_BYTES_MAX) {
         free(chunk);

@@ -18,4 +18,8 @@ void *OPENSSL_memory_alloc(size_t bytes);
 void OPENSSL_memory_free(void *memory);
 size_t OPENSSL_memory_get_size(void *memory);
 
+/* What this thread has taken and not given back, with all that a chunk costs. What another thread
+ * took and this one gave back counts against it. */
+ptrdiff_t heap_lent_bytes(void);
+
 #endif

@@ -454,6 +454,7 @@ size_t io_footprint_bytes(const struct io_config *config)
 {
     struct io_config whole = with_defaults(*config);
     struct ring_config ring = plan_ring(&whole);
-    return sizeof(struct io) + whole.conns_max * sizeof(struct conn) +
-           file_footprint_bytes(whole.files_max) + ring_footprint_bytes(&ring);
+    return sizeof(struct io) + whole.conns_max * conn_footprint_bytes() +
+           door_footprint_bytes(ADDRESSES_KEPT) + file_footprint_bytes(whole.files_max) +
+           ring_footprint_bytes(&ring);
 }

@@ -20,6 +20,10 @@
 #define TLS_PLAIN_BYTES_MAX  16384 /* plaintext of one record */
 #define TLS_FLIGHT_BYTES_MAX 65536 /* our longest handshake flight: the certificate chain */
 
+/* What an established connection takes, for --plan; tls_test measures it. */
+#define TLS_ACCEPTED_BYTES 4096
+#define TLS_DIALLED_BYTES  4096
+
 struct tls_server; /* certificate and key of a listener */
 struct tls_client; /* roots and the session cache */
 struct tls;        /* one connection */

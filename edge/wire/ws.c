@@ -93,6 +93,11 @@ struct ws *ws_open(enum ws_role role, size_t message_bytes_max)
     return ws;
 }
 
+size_t ws_footprint_bytes(void)
+{
+    return sizeof(struct ws);
+}
+
 void ws_allow_fragments(struct ws *ws, unsigned fragments_max)
 {
     assert(fragments_max > 0);

@@ -36,6 +36,9 @@ struct ws_message {
 struct ws *ws_open(enum ws_role role, size_t message_bytes_max);
 void ws_close(struct ws *ws);
 
+/* Memory of one, without a message that comes in pieces. */
+size_t ws_footprint_bytes(void);
+
 /* Another bound than WS_FRAGMENTS_MAX, for programs that outside suites judge. */
 void ws_allow_fragments(struct ws *ws, unsigned fragments_max);
 

@@ -6,7 +6,7 @@ import tempfile
 import threading
 from pathlib import Path
 
-from system import TOKEN, System, eventually, free_port, run
+from system import BIN, TOKEN, System, eventually, free_port, run
 
 
 def series_of(text):
@@ -89,5 +89,14 @@ def one_line_per_call_and_no_secrets():
             assert secret not in everything, secret
 
 
+def the_plan_of_memory_adds_up():
+    text = subprocess.run([BIN / "ringbridge-edge", "--plan"], text=True, capture_output=True, check=True).stdout
+    lines = text.split("\n")
+    call = [int(line.split()[-1]) for line in lines[1:lines.index(next(line for line in lines if "together" in line)) + 1]]
+    assert len(call) > 5 and sum(call[:-1]) == call[-1], text
+    assert call[-1] <= 64 << 10, text
+    assert sum("TLS with the" in line for line in lines) == 2, text
+
+
 if __name__ == "__main__":
-    run(metrics_are_clean, prometheus_scrapes_a_call, health_and_readiness, one_line_per_call_and_no_secrets)
+    run(the_plan_of_memory_adds_up, metrics_are_clean, prometheus_scrapes_a_call, health_and_readiness, one_line_per_call_and_no_secrets)

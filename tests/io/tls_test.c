@@ -292,6 +292,69 @@ static void a_handshake_that_stops_ends_in_time(void **state)
     close_all();
 }
 
+/* ---- memory ---- */
+
+#define PAIRS 64
+
+struct pair {
+    struct tls *accepted, *dialled;
+};
+
+/* Both ends in memory, until both are secured and the tickets are read. */
+static struct pair secure_pair(void)
+{
+    static uint8_t there[TLS_FLIGHT_BYTES_MAX], back[TLS_FLIGHT_BYTES_MAX];
+    uint8_t plain[TLS_PLAIN_BYTES_MAX];
+    size_t there_bytes = 0, back_bytes = 0, plain_bytes;
+    enum fault fault = FAULT_NONE;
+    struct pair pair = {tls_accept(server), tls_dial(client, "localhost", 1)};
+    enum tls_step accepted = TLS_MORE, dialled = TLS_MORE;
+    while (accepted != TLS_DONE || dialled != TLS_DONE) {
+        struct tls_flow flow = {span_from(back, back_bytes), there, 0, sizeof there};
+        if (dialled != TLS_DONE)
+            dialled = tls_handshake(pair.dialled, &flow, &fault);
+        there_bytes = flow.out_bytes;
+        flow = (struct tls_flow){span_from(there, there_bytes), back, 0, sizeof back};
+        if (accepted != TLS_DONE)
+            accepted = tls_handshake(pair.accepted, &flow, &fault);
+        back_bytes = flow.out_bytes;
+        assert_true(accepted != TLS_BAD && dialled != TLS_BAD);
+    }
+    struct tls_flow flow = {.out = back, .out_bytes = back_bytes, .out_room = sizeof back};
+    assert_true(tls_write(pair.accepted, &flow, span_of("x")));
+    flow = (struct tls_flow){span_from(back, flow.out_bytes), there, 0, sizeof there};
+    assert_int_equal(tls_read(pair.dialled, &flow, plain, &plain_bytes, &fault), TLS_DONE);
+    return pair;
+}
+
+/* What --plan says of TLS is what it takes: no less, and not much more. */
+static void takes_what_was_planned(void **state)
+{
+    struct pair pairs[PAIRS];
+    (void)state;
+    open_with("good");
+    for (size_t i = 0; i < PAIRS; i++) { /* as many sessions are kept as may be */
+        pairs[i] = secure_pair();
+        tls_free(pairs[i].accepted);
+        tls_free(pairs[i].dialled);
+    }
+    ptrdiff_t before = heap_lent_bytes();
+    for (size_t i = 0; i < PAIRS; i++)
+        pairs[i] = secure_pair();
+    ptrdiff_t both = heap_lent_bytes();
+    for (size_t i = 0; i < PAIRS; i++)
+        tls_free(pairs[i].dialled);
+    ptrdiff_t accepted = (heap_lent_bytes() - before) / PAIRS;
+    ptrdiff_t dialled = (both - heap_lent_bytes()) / PAIRS;
+    for (size_t i = 0; i < PAIRS; i++)
+        tls_free(pairs[i].accepted);
+    assert_in_range(heap_lent_bytes() - before, 0, 4096); /* all is given back */
+    print_message("an accepted connection takes %td bytes, a dialled one %td\n", accepted, dialled);
+    assert_in_range(accepted, TLS_ACCEPTED_BYTES * 3 / 4, TLS_ACCEPTED_BYTES);
+    assert_in_range(dialled, TLS_DIALLED_BYTES * 3 / 4, TLS_DIALLED_BYTES);
+    close_all();
+}
+
 /* ---- a client that may say anything ---- */
 
 struct tls_peer {
@@ -475,6 +538,7 @@ int main(void)
         cmocka_unit_test(opens_and_carries_every_size),
         cmocka_unit_test(resumes),
         cmocka_unit_test(resumes_in_bursts),
+        cmocka_unit_test(takes_what_was_planned),
         cmocka_unit_test(refuses_bad_certificates),
         cmocka_unit_test(verifies_addresses_too),
         cmocka_unit_test(shakes_hands_byte_by_byte),
