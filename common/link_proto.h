@@ -40,7 +40,8 @@
  * REQUEST "http": {"kind":"http","method":"POST","target":"/path?query as received",
  *    "peer":"198.51.100.7","headers":{"lower-case-name":"value",..},"deadline_ms":8000}, raw =
  * body. Passed on headers: host, content-type, authorization, x-twilio-signature,
- *    i-twilio-idempotency-token, user-agent, accept, origin, cookie, x-retell-signature.
+ *    i-twilio-idempotency-token, user-agent, accept, origin, cookie, x-retell-signature,
+ *    range.
  *    RESPONSE {"status":200,"headers":{"content-type":"text/xml"}}, raw = body.
  * REQUEST "admit" (a stream arrived whose ticket this edge was not told about):
  *    {"kind":"admit","ticket":"..","signature":"X-Twilio-Signature value or empty"}

@@ -277,8 +277,10 @@ static bool set_headers(struct exchange *exchange)
     const struct http_client_request *request = exchange->request;
     bool at_home = http_client_origin_same(&exchange->first, &exchange->now);
     curl_slist_free_all(exchange->headers);
-    exchange->headers = curl_slist_append(NULL, "Expect:"); /* no waiting for "100 Continue" */
-    bool set = exchange->headers != NULL;
+    exchange->headers = NULL;
+    if (!request->sigv4) /* no waiting for "100 Continue"; libcurl would sign the missing header */
+        exchange->headers = curl_slist_append(NULL, "Expect:");
+    bool set = request->sigv4 || exchange->headers;
     for (size_t i = 0; set && i < request->headers_count; i++)
         if (at_home || !request->headers[i].secret)
             set = add_header(exchange, request->headers[i].name, request->headers[i].value);

@@ -26,6 +26,7 @@
     ROW(queue_wait)                                                                                \
     ROW(recording_status)                                                                          \
     ROW(voicemail_recording)                                                                       \
+    ROW(media) /* no webhook: somebody with a link to a recording */                               \
     ROW(other)
 
 /* What became of a webhook. */

@@ -5,6 +5,7 @@
 #include "common/panic.h"
 #include "control/admit.h"
 #include "control/listen_ticket.h"
+#include "control/media_link.h"
 #include "control/webhook.h"
 
 #include <stdlib.h>
@@ -234,6 +235,40 @@ enum metrics_outcome router_store_kept(const struct service *service, struct db 
     return outcome;
 }
 
+static enum metrics_outcome outcome_of(int status)
+{
+    switch (status) {
+    case 400:
+    case 416:
+        return OUTCOME_malformed;
+    case 403:
+        return OUTCOME_bad_signature;
+    case 405:
+        return OUTCOME_wrong_method;
+    case 410:
+        return OUTCOME_not_found;
+    case 503:
+        return OUTCOME_unavailable;
+    default:
+        return OUTCOME_answered;
+    }
+}
+
+/* Somebody wants to hear a recording: no webhook, so nothing of theirs is asked for. */
+static void answer_media(const struct service *service, struct db *db, const struct work *work,
+                         const struct request *request)
+{
+    struct media_link_answer answer;
+    media_link_answer(service, db, request, &answer);
+    metrics_webhook(service->metrics, ROUTE_media, outcome_of(answer.status), elapsed_us(work));
+    if (is_late(work, request))
+        COUNT(service->metrics, requests_late);
+    else if (answer.head)
+        edge_send(work->edge, LINK_RESPONSE, work->id, span_of(answer.head),
+                  span_from(answer.body, answer.body_bytes));
+    media_link_answer_free(&answer);
+}
+
 static void answer_metrics(const struct service *service, const struct work *work)
 {
     char *text = NULL;
@@ -284,6 +319,8 @@ void router_answer(void *context, struct db *db, const struct work *work)
     }
     if (is_late(work, &request))
         COUNT(service->metrics, requests_late);
+    else if (request.kind == REQUEST_HTTP && media_link_is_one(&request))
+        answer_media(service, db, work, &request);
     else if (request.kind == REQUEST_HTTP)
         answer_http(service, db, work, &request);
     else if (request.kind == REQUEST_LISTEN)

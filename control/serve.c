@@ -10,6 +10,7 @@
 #include "control/last_known.h"
 #include "control/link.h"
 #include "control/listen_ticket.h"
+#include "control/media_link.h"
 #include "control/migrate.h"
 #include "control/pool.h"
 #include "control/router.h"
@@ -81,6 +82,10 @@ static bool make_keys(struct serving *serving, const struct options *options)
     if (!seal_derive(&options->seal, LISTEN_KEY_LABEL, false, keys->current))
         return fail(serving, "no key for listeners");
     keys->has_previous = seal_derive(&options->seal, LISTEN_KEY_LABEL, true, keys->previous);
+    keys = &serving->service.media_keys;
+    if (!seal_derive(&options->seal, MEDIA_LINK_KEY_LABEL, false, keys->current))
+        return fail(serving, "no key for links to recordings");
+    keys->has_previous = seal_derive(&options->seal, MEDIA_LINK_KEY_LABEL, true, keys->previous);
     return true;
 }
 
@@ -218,6 +223,7 @@ static void close_all(struct serving *serving)
         tokens_close(serving->service.tokens);
     explicit_bzero(&serving->service.ticket_keys, sizeof serving->service.ticket_keys);
     explicit_bzero(&serving->service.listen_keys, sizeof serving->service.listen_keys);
+    explicit_bzero(&serving->service.media_keys, sizeof serving->service.media_keys);
 }
 
 /* Blocked in every thread, so that only this one takes them. */

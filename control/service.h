@@ -14,6 +14,7 @@ struct service {
     const struct options *options;
     struct ticket_keys ticket_keys;
     struct ticket_keys listen_keys; /* of listen_ticket */
+    struct ticket_keys media_keys;  /* of media_link */
     struct tokens *tokens;
     struct last_known *last_known;
     struct journal *journal; /* NULL: nothing is kept while the database is away */

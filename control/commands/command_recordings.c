@@ -1,4 +1,7 @@
+#include "common/clock.h"
 #include "control/commands/command.h"
+#include "control/media/store.h"
+#include "control/media_link.h"
 #include "control/store/recordings.h"
 
 #include <errno.h>
@@ -41,53 +44,110 @@ static int show(const struct options *options, struct db *db)
     return status;
 }
 
-/* Copies to standard output; the hash of what went there. */
-static bool copy(FILE *file, uint8_t sha256[32])
+/* Copies to standard output, piece by piece; the hash of what went there. */
+static bool copy(struct store *store, const struct store_kind *kind, const char *key,
+                 uint8_t sha256[32])
 {
-    uint8_t bytes[65536];
-    size_t taken;
+    uint64_t at = 0;
+    size_t taken = 0;
+    uint8_t *piece = malloc(STORE_PIECE_BYTES);
     EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    bool whole = hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
-    while (whole && (taken = fread(bytes, 1, sizeof bytes, file)) > 0)
+    bool whole = piece && hash && EVP_DigestInit_ex(hash, EVP_sha256(), NULL) == 1;
+    do {
         whole =
-            EVP_DigestUpdate(hash, bytes, taken) == 1 && fwrite(bytes, 1, taken, stdout) == taken;
-    whole = whole && !ferror(file) && EVP_DigestFinal_ex(hash, sha256, NULL) == 1;
+            whole && kind->read(store, key, at, piece, STORE_PIECE_BYTES, &taken) == STORE_DONE &&
+            EVP_DigestUpdate(hash, piece, taken) == 1 && fwrite(piece, 1, taken, stdout) == taken;
+        at += taken;
+    } while (whole && taken > 0);
+    whole = whole && EVP_DigestFinal_ex(hash, sha256, NULL) == 1;
     EVP_MD_CTX_free(hash);
+    free(piece);
     return whole;
 }
 
 static int export_file(const struct options *options, const struct db_rows *rows)
 {
-    char path[4096];
     uint8_t found[32];
     size_t bytes;
-    snprintf(path, sizeof path, "%s/%s", options->media_dir, db_cell(rows, 0, 0));
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return command_fail("%s: %s (is --media-dir the one of serve?)", path, strerror(errno));
-    bool copied = copy(file, found);
-    fclose(file);
+    struct store store = {.options = options};
+    const char *key = db_cell(rows, 0, 0);
+    const struct store_kind *kind = store_named(options, db_cell(rows, 0, 3));
+    if (!kind)
+        return command_fail("it lies in the store \"%s\": --s3-url, as serve has it",
+                            db_cell(rows, 0, 3));
+    if (!copy(&store, kind, key, found))
+        return command_fail("%s cannot be copied: %s (is --media-dir the one of serve?)", key,
+                            store.error[0] ? store.error : strerror(errno));
     uint8_t *expected = db_cell_bytes(rows, 0, 1, &bytes);
-    bool right = copied && expected && bytes == 32 && memcmp(expected, found, 32) == 0;
+    bool right = expected && bytes == 32 && memcmp(expected, found, 32) == 0;
     free(expected);
-    if (!copied)
-        return command_fail("%s cannot be copied", path);
-    return right ? COMMAND_DONE : command_fail("%s is not what was kept: its hash differs", path);
+    return right ? COMMAND_DONE : command_fail("%s is not what was kept: its hash differs", key);
 }
 
-static int export(const struct options *options, struct db *db)
+/* The one that is meant, and still there; its rows are the caller's. */
+static int find(const struct options *options, struct db *db, struct db_rows **rows)
 {
-    struct db_rows *rows;
-    int status;
-    enum db_result result = recordings_find(db, options->words[2], &rows);
+    enum db_result result = recordings_find(db, options->words[2], rows);
     if (result != DB_OK)
         return command_database_failed(db, result);
-    if (db_rows_count(rows) == 0)
-        status = no_such(options->words[2]);
-    else if (strcmp(db_cell(rows, 0, 2), "ready") != 0)
-        status = command_fail("the recording was deleted");
-    else
-        status = export_file(options, rows);
+    if (db_rows_count(*rows) == 0)
+        return no_such(options->words[2]);
+    if (strcmp(db_cell(*rows, 0, 2), "ready") != 0)
+        return command_fail("the recording was deleted");
+    return COMMAND_DONE;
+}
+
+static int export(const struct options *options, struct db *db, const struct db_rows *rows)
+{
+    enum db_result result =
+        recordings_note(db, NULL, options->words[2], "exported", command_who(), -1);
+    return result == DB_OK ? export_file(options, rows) : command_database_failed(db, result);
+}
+
+static int link_to(const struct options *options, struct db *db, const struct db_rows *rows)
+{
+    struct ticket_keys keys = {.has_previous = false};
+    char ticket[TICKET_TEXT_BYTES + 1], id[37];
+    int64_t expires_at_ms = clock_wall_ms() + (int64_t)options->minutes * 60000;
+    if (!options->public_url)
+        return command_misuse("where are the edges? set PUBLIC_URL");
+    if (!seal_derive(&options->seal, MEDIA_LINK_KEY_LABEL, false, keys.current))
+        return command_misuse("RINGBRIDGE_SECRET_KEY is needed, as serve has it: it signs links");
+    bool minted =
+        media_link_mint(&keys, db_cell(rows, 0, 6), options->words[2], expires_at_ms, ticket, id);
+    explicit_bzero(&keys, sizeof keys);
+    if (!minted)
+        return command_fail("there is no randomness to be had");
+    enum db_result result =
+        recordings_note(db, id, options->words[2], "link", command_who(), expires_at_ms);
+    if (result != DB_OK)
+        return command_database_failed(db, result);
+    printf("%s" MEDIA_LINK_PATH "%s\n", options->public_url, ticket);
+    return COMMAND_DONE;
+}
+
+static int delete (const struct options *options, struct db *db)
+{
+    bool made;
+    enum db_result result = recordings_order_deletion(db, options->words[2], command_who(), &made);
+    if (result != DB_OK)
+        return command_database_failed(db, result);
+    printf(made ? "%s is being deleted\n" : "%s: its deletion was ordered before\n",
+           options->words[2]);
+    return COMMAND_DONE;
+}
+
+/* What is done with one that is there. */
+static int act(const struct options *options, struct db *db)
+{
+    struct db_rows *rows = NULL;
+    int status = find(options, db, &rows);
+    if (status == COMMAND_DONE && strcmp(options->words[1], "export") == 0)
+        status = export(options, db, rows);
+    else if (status == COMMAND_DONE && strcmp(options->words[1], "link") == 0)
+        status = link_to(options, db, rows);
+    else if (status == COMMAND_DONE)
+        status = delete (options, db);
     db_rows_free(rows);
     return status;
 }
@@ -95,13 +155,16 @@ static int export(const struct options *options, struct db *db)
 int command_recordings(const struct options *options)
 {
     bool lists = command_is(options, "list", 0, 0), shows = command_is(options, "show", 1, 1);
-    if (!lists && !shows && !command_is(options, "export", 1, 1))
+    bool acts = command_is(options, "export", 1, 1) || command_is(options, "link", 1, 1) ||
+                command_is(options, "delete", 1, 1);
+    if (!lists && !shows && !acts)
         return command_misuse("recordings list [--org NAME] [--limit N] | recordings show ID (its "
-                              "own or the call's) | recordings export ID > FILE.opus");
+                              "own or the call's) | recordings export ID > FILE | recordings link "
+                              "ID [--minutes N] | recordings delete ID");
     struct db *db = command_open(options);
     if (!db)
         return COMMAND_FAILED;
-    int status = lists ? list(options, db) : shows ? show(options, db) : export(options, db);
+    int status = lists ? list(options, db) : shows ? show(options, db) : act(options, db);
     db_close(db);
     return status;
 }

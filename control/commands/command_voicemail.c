@@ -3,9 +3,9 @@
 
 static int list(const struct options *options, struct db *db)
 {
-    static const char *const headings[] = {"id",   "state",       "status",  "created",
-                                           "from", "to",          "seconds", "transcription",
-                                           "call", "organization"};
+    static const char *const headings[] = {"id",   "state",        "status",   "created",
+                                           "from", "to",           "seconds",  "transcription",
+                                           "call", "organization", "recording"};
     char organization[COMMAND_ID_TEXT];
     struct db_rows *rows;
     if (!command_maybe_organization(options, db, organization))
@@ -14,7 +14,7 @@ static int list(const struct options *options, struct db *db)
         routes_voicemails(db, organization[0] ? organization : NULL, options->limit, &rows);
     if (result != DB_OK)
         return command_database_failed(db, result);
-    command_print(options, rows, headings, 10);
+    command_print(options, rows, headings, 11);
     db_rows_free(rows);
     return COMMAND_DONE;
 }

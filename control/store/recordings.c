@@ -154,24 +154,36 @@ enum db_result recordings_expire(struct db *db)
     return db_run(db, &query, NULL, 0, NULL);
 }
 
-enum db_result recordings_note(struct db *db, const char *id, const char *what, const char *by,
-                               int64_t expires_at_ms, char access[37])
+enum db_result recordings_note(struct db *db, const char *access, const char *id, const char *what,
+                               const char *by, int64_t expires_at_ms)
 {
     static const struct db_statement query = {
-        "INSERT INTO recording_accesses (organization_id, recording_id, what, by_whom, expires_at) "
-        "SELECT organization_id, id, $2, $3, "
+        "INSERT INTO recording_accesses (id, organization_id, recording_id, what, by_whom, "
+        "expires_at) SELECT coalesce($5::uuid, gen_random_uuid()), organization_id, id, $2, $3, "
         "timestamptz 'epoch' + $4::bigint * interval '1 millisecond' "
         "FROM recordings WHERE id = $1::uuid RETURNING id",
-        4};
+        5};
     struct db_rows *rows;
-    enum db_result result =
-        db_run(db, &query,
-               db_values(db_text(id), db_text(what), db_text(by), db_number_or_null(expires_at_ms)),
-               &rows);
+    enum db_result result = db_run(db, &query,
+                                   db_values(db_text(id), db_text(what), db_text(by),
+                                             db_number_or_null(expires_at_ms), db_text(access)),
+                                   &rows);
     if (result == DB_OK && db_rows_count(rows) == 0)
         result = DB_REFUSED;
-    if (result == DB_OK)
-        span_copy_text(span_of(db_cell(rows, 0, 0)), access, 37);
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result recordings_order_deletion(struct db *db, const char *id, const char *by, bool *made)
+{
+    static const struct db_statement query = {
+        "SELECT enqueue_job(organization_id, 'recording_delete', id::text, "
+        "jsonb_build_object('recording', id, 'by', $2::text), 30) FROM recordings "
+        "WHERE id::text = lower($1) AND state = 'ready'",
+        2};
+    struct db_rows *rows;
+    enum db_result result = db_run(db, &query, db_values(db_text(id), db_text(by)), &rows);
+    *made = result == DB_OK && db_rows_count(rows) == 1 && db_cell_bool(rows, 0, 0);
     db_rows_free(rows);
     return result;
 }

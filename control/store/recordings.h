@@ -47,10 +47,13 @@ enum db_result recordings_deleted(struct db *db, const char *id, bool at_carrier
 /* Has what is too old deleted, for all organisations. */
 enum db_result recordings_expire(struct db *db);
 
-/* Notes an access ("link", "read", "exported"); access gets the row's id. expires_at_ms: -1: none.
- * Under the recording's organisation, which must be named or is known to the admin. */
-enum db_result recordings_note(struct db *db, const char *id, const char *what, const char *by,
-                               int64_t expires_at_ms, char access[37]);
+/* Notes an access ("link", "read", "exported") under this id, NULL: any. expires_at_ms: -1: none.
+ * In a transaction of the organisation, or as the admin. DB_REFUSED: no such recording. */
+enum db_result recordings_note(struct db *db, const char *access, const char *id, const char *what,
+                               const char *by, int64_t expires_at_ms);
+
+/* Has one deleted by a job, because somebody wants it. made: false: that was under way. */
+enum db_result recordings_order_deletion(struct db *db, const char *id, const char *by, bool *made);
 
 /* For people: id, started, organization, call, duration, bytes, state. */
 enum db_result recordings_list(struct db *db, const char *organization, unsigned limit,

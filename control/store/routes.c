@@ -65,7 +65,8 @@ enum db_result routes_voicemails(struct db *db, const char *organization, unsign
     static const struct db_statement query = {
         "SELECT v.id, v.state, v.status, to_char(v.created_at, 'YYYY-MM-DD HH24:MI:SS') || 'Z', "
         "v.from_number, v.to_number, v.duration_ms / 1000, v.transcription, v.conversation_id, "
-        "o.name FROM voicemails AS v JOIN organizations AS o ON o.id = v.organization_id "
+        "o.name, v.recording_id FROM voicemails AS v JOIN organizations AS o ON o.id = "
+        "v.organization_id "
         "WHERE $1::uuid IS NULL OR v.organization_id = $1::uuid "
         "ORDER BY v.created_at DESC, v.id LIMIT $2::integer",
         2};

@@ -49,7 +49,7 @@ enum link_letter {
 struct link_answer {
     int status; /* 0: control did not answer in time or is away */
     char content_type[128];
-    char location[512];   /* or "" */
+    char location[2048];  /* or "" */
     char retry_after[16]; /* or "" */
     char extra[1024];     /* further header lines, each with CRLF, already checked; or "" */
     struct plan *plan;    /* "admit" answered 200; take it by setting this to NULL */

@@ -2,6 +2,7 @@
 call or message, given out by links, deleted when its time has come. Once each, whatever dies in between."""
 import base64
 import hashlib
+import http.client
 import http.server
 import json
 import math
@@ -11,6 +12,7 @@ import struct
 import subprocess
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 
 from system import ACCOUNT, BIN, ROOT, TOKEN, System, eventually, free_port, run
@@ -318,6 +320,181 @@ def an_organisation_asks_with_its_own_credentials():
         assert TOKEN not in system.log("control") and "not-the-token" not in system.log("control")
 
 
+# ---- an S3 store ----
+
+def with_store(system):
+    """Before the system starts: new recordings go to an S3 store beside it."""
+    system.s3_port = free_port()
+    system.settings |= {"RINGBRIDGE_S3_URL": f"http://127.0.0.1:{system.s3_port}/sound", "RINGBRIDGE_S3_KEY": "S3RVER",
+                        "RINGBRIDGE_S3_SECRET": "S3RVER"}
+    return system
+
+
+def start_store(system):
+    system.start("s3", "node", ROOT / "tests/practice/s3.mjs", system.s3_port, system.directory / "s3")
+    eventually("the store is ready", lambda: "ready" in system.log("s3"))
+
+
+def objects_of(system):
+    """What lies in the bucket, whatever s3rver calls its parts."""
+    return sorted({str(path.relative_to(system.directory / "s3/sound")).split("._S3rver")[0]
+                   for path in (system.directory / "s3/sound").rglob("*") if path.is_file()})
+
+
+def fetch(url, **headers):
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
+            return answer.status, answer.read(), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), error.headers
+
+
+def link_of(system, row, *flags):
+    url = system.control("recordings", "link", row["id"], *flags).strip()
+    assert url.startswith("https://calls.example.com/media/"), url
+    return url.replace("https://calls.example.com", f"http://127.0.0.1:{system.listen}")
+
+
+def location_of(url):
+    """Where a link leads, not followed."""
+    place = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=20)
+    connection.request("GET", place.path)
+    answer = connection.getresponse()
+    assert answer.status == 302, answer.status
+    return answer.headers["Location"]
+
+
+def a_store_of_objects_keeps_it_too():
+    with Carrier() as carrier, with_store(with_carrier(System(), carrier)) as system:
+        organisation = system.organisation("A", "+15550100", **{"settings.carrier_copy": '"delete"'})
+        sound = wav(4)
+        sid = carrier.add(41, sound)
+        incoming(system, 1)
+        recorded(system, 1, sid)  # while the store is away
+        eventually("it was tried", lambda: "127.0.0.1: " in str(one(system.sql(
+            "SELECT last_error FROM jobs WHERE kind = 'recording_fetch'"))["last_error"]))
+        assert carrier.deleted == [] and recording_of(system, sid) == []
+        start_store(system)
+        row = kept(system, sid)
+        assert row["store"] == "s3" and row["path"] == f"{organisation}/{row['id'][:2]}/{row['id']}.wav", row
+        assert objects_of(system) == [row["path"]] and files_of(system) == []
+        eventually("the carrier's copy is gone", lambda: carrier.deleted == [sid])
+        assert bytes_of(system, row) == sound
+        status, body, _ = fetch(link_of(system, row), Range="bytes=4-8")  # redirected to the store
+        assert (status, body) == (206, sound[4:9]), (status, body[:100])
+        signed = location_of(link_of(system, row))
+        life = int(urllib.parse.parse_qs(signed)["X-Amz-Expires"][0])
+        assert fetch(signed)[1] == sound and 500 < life <= 600, signed
+        assert fetch(signed[:-1] + ("0" if signed[-1] != "0" else "1"))[0] == 403  # the store checks what we sign
+        assert fetch(signed.replace(f"X-Amz-Expires={life}", f"X-Amz-Expires={life + 1}"))[0] == 403
+        assert fetch(signed.split("?")[0])[0] == 403
+        system.control("recordings", "delete", row["id"])
+        eventually("it is deleted", lambda: recording_of(system, sid)[0]["state"] == "deleted")
+        assert objects_of(system) == []
+        told = [access["what"] for access in system.sql("SELECT what FROM recording_accesses ORDER BY created_at")]
+        assert sorted(told) == ["carrier_deleted", "deleted", "exported", "link", "link", "read"], told
+        assert fetch(link_of_deleted(system, row))[0] == 410
+        log = system.log("control")
+        assert "S3RVER" not in log and TOKEN not in log
+
+
+def link_of_deleted(system, row):
+    """A link that was given before."""
+    change(system, f"UPDATE recordings SET state = 'ready', deleted_at = NULL WHERE id = '{row['id']}'")
+    url = link_of(system, row)
+    change(system, f"UPDATE recordings SET state = 'deleted', deleted_at = now() WHERE id = '{row['id']}'")
+    return url
+
+
+def a_store_that_does_not_know_us_is_told_of():
+    with Carrier() as carrier, with_store(with_carrier(System(), carrier)) as system:
+        system.organisation("A", "+15550100")
+        start_store(system)
+        system.settings["RINGBRIDGE_S3_SECRET"] = "another"
+        system.stop("control")
+        system.start_control()
+        sid = carrier.add(42, wav(1))
+        incoming(system, 1)
+        recorded(system, 1, sid)
+        eventually("it is refused", lambda: "SignatureDoesNotMatch" in str(one(system.sql(
+            "SELECT last_error FROM jobs WHERE kind = 'recording_fetch'"))["last_error"]))
+        assert objects_of(system) == [] and recording_of(system, sid) == []
+        system.settings["RINGBRIDGE_S3_SECRET"] = "S3RVER"
+        system.stop("control")
+        system.start_control()
+        assert kept(system, sid)["store"] == "s3"
+
+
+# ---- giving out ----
+
+def a_link_is_heard_in_pieces_and_for_a_while():
+    with Carrier() as carrier, with_carrier(System(), carrier) as system:
+        system.organisation("A", "+15550100")
+        sound = wav(40)
+        sid = carrier.add(51, sound)
+        incoming(system, 1)
+        recorded(system, 1, sid)
+        row = kept(system, sid)
+        url = link_of(system, row)
+        whole, pieces = b"", 0
+        while len(whole) < len(sound):  # as a player goes on
+            status, body, headers = fetch(url, Range=f"bytes={len(whole)}-")
+            assert status == 206 and 0 < len(body) <= 262144, (status, len(body))
+            assert headers["Content-Range"] == f"bytes {len(whole)}-{len(whole) + len(body) - 1}/{len(sound)}", headers
+            assert headers["Content-Type"] == "audio/wav" and headers["Cache-Control"] == "private, no-store", headers
+            whole, pieces = whole + body, pieces + 1
+        assert whole == sound and pieces == 3
+        assert fetch(url, Range="bytes=-5")[1] == sound[-5:]
+        assert fetch(url, Range="bytes=0-1")[1] == sound[:2]
+        status, _, headers = fetch(url, Range=f"bytes={len(sound)}-")
+        assert status == 416 and headers["Content-Range"] == f"bytes */{len(sound)}", headers
+        status, page, headers = fetch(url, Accept="text/html,*/*")
+        assert status == 200 and b"<audio" in page and headers["Content-Type"].startswith("text/html"), headers
+        assert fetch(url, Accept="*/*")[0] == 400
+        broken = url[:-1] + ("A" if url[-1] != "A" else "Q")
+        for bad in (broken, url[:-2], url + "A", url.rsplit("/", 1)[0] + "/", url.replace("/media/", "/media/x")):
+            assert fetch(bad)[0] == 403, bad
+        change(system, f"UPDATE recordings SET state = 'deleted', deleted_at = now() WHERE id = '{row['id']}'")
+        assert fetch(url, Range="bytes=0-")[0] == 410
+        accesses = system.sql("SELECT * FROM recording_accesses ORDER BY created_at")
+        link = one([access for access in accesses if access["what"] == "link"])
+        reads = [access for access in accesses if access["what"] == "read"]
+        assert link["expires_at"] and all(f"127.0.0.1 by link {link['id']}" == read["by_whom"] for read in reads), accesses
+        assert 3 <= len(reads) <= 6, reads  # not a row for each piece
+        assert system.metric('ringbridge_control_webhooks_total{path="media",result="answered"}') == 6
+        assert system.metric('ringbridge_control_webhooks_total{path="media",result="bad_signature"}') == 5
+        assert row["id"] in system.control("voicemail", "list")
+        other = system.organisation("B", "+15550101")
+        assert system.sql(f"SELECT * FROM recording_accesses WHERE organization_id = '{other}'") == []
+
+
+def what_was_kept_long_enough_goes():
+    with Carrier() as carrier, with_carrier(System(), carrier) as system:
+        system.organisation("A", "+15550100", **{"settings.keep_days": "30"})
+        system.organisation("B", "+15550101")
+        sids = [carrier.add(number, wav(1)) for number in (61, 62, 63)]
+        incoming(system, 1)
+        incoming(system, 3, to="+15550101")
+        for number, sid in zip((1, 1, 3), sids):
+            recorded(system, number, sid)
+        rows = [kept(system, sid) for sid in sids]
+        change(system, f"UPDATE recordings SET created_at = now() - interval '31 days' WHERE id IN ('{rows[0]['id']}', "
+               f"'{rows[2]['id']}')")  # one of A's, and B's, who keeps for ever
+        system.stop("control")
+        system.start_control()  # looks at its beginning, then every hour
+        eventually("it is gone", lambda: one(recording_of(system, sids[0]))["state"] == "deleted")
+        assert [one(recording_of(system, sid))["state"] for sid in sids] == ["deleted", "ready", "ready"]
+        assert sorted(str(path.relative_to(system.media)) for path in files_of(system)) == \
+            sorted([rows[1]["path"], rows[2]["path"]])
+        assert one(system.sql("SELECT * FROM recording_accesses"))["by_whom"] == "retention"
+        assert carrier.deleted == []
+        refused = system.control("config", "set", "--org", "A", "--channel", "voice", "settings.keep_days=soon", check=False)
+        assert one(system.sql("SELECT settings FROM channel_configurations"))["settings"] == {"keep_days": 30}, refused
+
+
 if __name__ == "__main__":
     run(a_message_is_fetched_and_linked_whatever_comes_first, a_call_in_two_channels_keeps_both,
-        what_is_not_right_is_not_kept, killed_in_the_middle_there_is_one, an_organisation_asks_with_its_own_credentials)
+        what_is_not_right_is_not_kept, killed_in_the_middle_there_is_one, an_organisation_asks_with_its_own_credentials,
+        a_store_of_objects_keeps_it_too, a_store_that_does_not_know_us_is_told_of,
+        a_link_is_heard_in_pieces_and_for_a_while, what_was_kept_long_enough_goes)

@@ -20,7 +20,7 @@ BELOW = {
     "edge/report": set(),
     "control": {"control/store", "control/webhooks", "control/commands", "control/jobs", "control/media",
                 "control/tools"},
-    "control/commands": {"control", "control/store", "control/tools"},
+    "control/commands": {"control", "control/store", "control/media", "control/tools"},
     "control/jobs": {"control", "control/store", "control/media"},
     "control/media": {"control"},
     "control/tools": {"control", "control/store"},
