@@ -469,6 +469,103 @@ static void there_is_room_for_so_many(void **state)
     end(&scene);
 }
 
+/* ---- anything, in any order ---- */
+
+static uint64_t dice;
+
+static unsigned draw(unsigned below)
+{
+    dice = dice * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(dice >> 33) % below;
+}
+
+static void forget_ear(struct ear *ear)
+{
+    for (unsigned text = 0; text < ear->texts_count; text++)
+        free(ear->texts[text]);
+    memset(ear, 0, sizeof *ear);
+}
+
+/* Everything that was not sent was told, and nothing else. */
+static void expect_whole(const struct ear *ear, uint64_t until)
+{
+    static const char *const tracks[] = {"\"track\":\"caller\"", "\"track\":\"agent\""};
+    uint64_t from = number_in(ear->texts[0], "\"position\":");
+    for (unsigned track = 0; track < 2; track++) {
+        uint64_t got = 0, missed = 0;
+        for (uint64_t i = from; i < until; i++)
+            got += ear->there[track][i];
+        for (unsigned i = 0; i < ear->texts_count; i++)
+            if (strstr(ear->texts[i], "\"missed\"") && strstr(ear->texts[i], tracks[track]))
+                missed += number_in(ear->texts[i], "\"samples\":");
+        assert_int_equal(from + got + missed, until);
+    }
+    for (uint64_t i = from; i < until; i++)
+        if (ear->there[0][i] && ear->audio[0][i] != code_at(i))
+            fail_msg("sample %llu of the caller is wrong", (unsigned long long)i);
+}
+
+static void someone_does_something(struct scene *scene, unsigned *abandoned)
+{
+    struct ear *ear = &ears[draw(EARS_MAX)];
+    struct conn *conn = ear->conn ? conn_find(scene->io, ear->conn) : NULL;
+    unsigned what = draw(12);
+    if (!conn || ear->ended) {
+        if (what < 8 && scene->metrics.listeners < LISTENERS_PER_CALL_MAX) {
+            forget_ear(ear);
+            joined(scene, (unsigned)(ear - ears));
+        }
+    } else if (what == 0) {
+        conn_close(scene->io, conn, FAULT_NONE);
+    } else if (what == 1) {
+        conn_abort(scene->io, conn);
+    } else if (what == 2) {
+        conn_send_text(scene->io, conn, span_of("hello"));
+    } else if (what == 3 && *abandoned < 4) {
+        scene_abandon(scene, conn);
+        ++*abandoned;
+    }
+    scene->pressure = what < 4 ? draw(100) : scene->pressure;
+}
+
+static void whatever_they_do_the_call_is_the_same(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 25; seed++) {
+        struct scene scene;
+        uint64_t frame = 0;
+        unsigned abandoned = 0, utterance = 0;
+        char id[16];
+        dice = seed;
+        begin(&scene, "{}");
+        for (unsigned step = 0; step < 120; step++) {
+            someone_does_something(&scene, &abandoned);
+            snprintf(id, sizeof id, "a%u", utterance);
+            if (draw(8) == 0)
+                scene_delta(&scene, id + 1, id, (uint8_t)draw(256), 1 + draw(4000));
+            if (draw(25) == 0) {
+                scene_ai_says(&scene, "{\"type\":\"input_audio_buffer.speech_started\","
+                                      "\"item_id\":\"c1\",\"audio_start_ms\":10}");
+                utterance++; /* nothing is added to what was cut off */
+            }
+            say_frames(&scene, &frame, draw(4));
+        }
+        scene.pressure = 0;
+        scene_settle(&scene);
+        say_frames(&scene, &frame, 1); /* and what was held to be joined */
+        uint64_t position = scene.call->up.samples;
+        call_end(scene.calls, scene.call, END_caller_hung_up);
+        scene_settle(&scene);
+        assert_int_equal(scene.metrics.listeners, 0);
+        for (unsigned i = 0; i < EARS_MAX; i++)
+            if (ears[i].ended && ears[i].close_code == 1000)
+                expect_whole(&ears[i], position);
+        assert_int_equal(position, frame * FRAME);
+        expect_ai_heard(&scene, frame);
+        end(&scene);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -481,6 +578,7 @@ int main(void)
         cmocka_unit_test(who_speaks_has_to_go),
         cmocka_unit_test(whoever_goes_is_gone),
         cmocka_unit_test(there_is_room_for_so_many),
+        cmocka_unit_test(whatever_they_do_the_call_is_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
