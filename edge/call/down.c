@@ -159,8 +159,11 @@ enum end down_response_done(struct calls *calls, struct call *call,
 {
     struct down *down = &call->down;
     bool spoke = down->heard.sent != down->response_from || down->ahead;
-    if (span_is(done->response_id, down->response))
+    if (span_is(done->response_id, down->response)) {
         down->response[0] = '\0';
+        heard_done(&down->heard);
+        record_agent_texts(calls, call, false);
+    }
     if (span_is(done->response_id, down->dropped))
         down->dropped[0] = '\0';
     record_usage(calls, call, done);

@@ -208,6 +208,15 @@ unsigned heard_interrupt(struct heard *heard, uint64_t now, struct heard_item *c
     return count;
 }
 
+void heard_done(struct heard *heard)
+{
+    for (unsigned i = 0; i < heard->items_count; i++) {
+        struct heard_item *item = &heard->items[i];
+        item->sent_whole |= item->samples > 0; /* else its audio may be kept until the start */
+        item->text_whole |= item->text_bytes > 0;
+    }
+}
+
 void heard_abandon(struct heard *heard)
 {
     for (unsigned i = 0; i < heard->items_count; i++) {

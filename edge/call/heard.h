@@ -95,6 +95,10 @@ bool heard_playing(const struct heard *heard, uint64_t now);
  * by this call and which. */
 unsigned heard_interrupt(struct heard *heard, uint64_t now, struct heard_item *cut[CALL_ITEMS_MAX]);
 
+/* The AI's response is done: no audio and no words are to come of what it has begun, whether it said
+ * so of each item or not (a cancelled one may not). */
+void heard_done(struct heard *heard);
+
 /* The AI's session is gone: what was sent of its items is all there will be, and goes on playing.
  */
 void heard_abandon(struct heard *heard);

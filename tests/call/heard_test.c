@@ -265,6 +265,30 @@ static void an_hour_without_drift(void **state)
     heard_close(&heard);
 }
 
+/* A response that is cancelled may end without a last word about its items. */
+static void items_of_cancelled_responses_make_room(void **state)
+{
+    (void)state;
+    struct heard heard;
+    struct heard_item *cut[CALL_ITEMS_MAX], *told;
+    heard_open(&heard);
+    for (unsigned i = 0; i < 5 * CALL_ITEMS_MAX; i++) {
+        char id[16];
+        uint64_t now = MS(1000 * i);
+        snprintf(id, sizeof id, "item%u", i);
+        assert_true(heard_sent(&heard, item(id), 0, MS(800), now, 1));
+        heard_text(&heard, item(id), span_of("half a sen"), false);
+        assert_int_equal(heard_interrupt(&heard, now + MS(300), cut), 1);
+        assert_null(heard_tellable(&heard, now + MS(300), false));
+        heard_done(&heard);
+        told = heard_tellable(&heard, now + MS(300), false);
+        assert_non_null(told);
+        assert_int_equal(told->heard, MS(300));
+        heard_told(&heard, told);
+    }
+    heard_close(&heard);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +303,7 @@ int main(void)
         cmocka_unit_test(the_end_tells_what_there_is),
         cmocka_unit_test(hostile_ids_and_too_many_items_are_refused),
         cmocka_unit_test(wordless_items_make_room),
+        cmocka_unit_test(items_of_cancelled_responses_make_room),
         cmocka_unit_test(text_has_a_bound),
         cmocka_unit_test(an_hour_without_drift),
     };

@@ -5,6 +5,7 @@
  *   sim --seed N [--trace]    this one, twice; with its trace on stderr
  *   sim --seed N --scarce RESOURCE COUNT [--trace]
  *   sim --scarce N            the short history of this seed, with every n of everything
+ *   sim --hour N [--trace]    a call of an hour
  *   sim --nightly SECONDS     new seeds for so long */
 #include "common/log.h"
 #include "common/panic.h"
@@ -21,6 +22,7 @@
 
 #define HISTORIES  2000
 #define SCARCITIES 4
+#define HOURS      2
 #define TWICE      50 /* every so-manieth is run again and compared */
 
 static uint64_t run(uint64_t seed, bool loud)
@@ -47,6 +49,14 @@ static void run_seeds(uint64_t first, uint64_t count)
             run(seed, false);
 }
 
+static void run_hour(uint64_t seed, bool loud)
+{
+    trace_open(seed, loud);
+    trace_note("", "--hour", seed);
+    struct setting setting = world_draw_hour(seed);
+    world_run(&setting);
+}
+
 static void run_kept(const char *path)
 {
     char line[200];
@@ -64,6 +74,8 @@ static void run_test(const char *kept)
     run_seeds(1, HISTORIES);
     for (uint64_t seed = 1; seed <= SCARCITIES; seed++)
         scarce_run(seed);
+    for (uint64_t seed = 1; seed <= HOURS; seed++)
+        run_hour(seed, false);
 }
 
 static void run_nightly(uint64_t seconds)
@@ -131,6 +143,8 @@ int main(int argc, char **argv)
         run_seeds(number_at(argc, argv, 2), number_at(argc, argv, 3));
     else if (is_flag(argc, argv, 1, "--scarce"))
         scarce_run(number_at(argc, argv, 2));
+    else if (is_flag(argc, argv, 1, "--hour"))
+        run_hour(number_at(argc, argv, 2), is_flag(argc, argv, 3, "--trace"));
     else if (is_flag(argc, argv, 1, "--nightly"))
         run_nightly(number_at(argc, argv, 2));
     else if (argc > 1)

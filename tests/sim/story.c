@@ -54,8 +54,10 @@ static void draw_fates(struct story *story, const struct story_rules *rules)
     story->denied = !story->prepared && dice_chance(dice, rules->misfortune_permille / 4);
     story->chatty = !rules->strict && dice_chance(dice, 300);
     story->duration_max_s = 3600;
-    if (rules->life_ns)
+    if (rules->life_ns) {
+        story->duration_max_s = 7200;
         return;
+    }
     if (is_slow(story) && dice_chance(dice, 500))
         story->life_ns = dice_between(dice, 15, 45) * SECOND;
     if (!rules->strict && dice_chance(dice, 50)) {

@@ -16,9 +16,9 @@
 #include "tests/sim/peer.h"
 
 #define STORIES_MAX   6
-#define AIS_MAX       12  /* connections to one story's AI at a time */
-#define ITEMS_MAX     512 /* utterances of the agent */
-#define CLEARS_MAX    512
+#define AIS_MAX       12   /* connections to one story's AI at a time */
+#define ITEMS_MAX     2048 /* utterances of the agent */
+#define CLEARS_MAX    1024
 #define PLACES_MAX    1024
 #define MARKS_MAX     160
 #define FRAME         160       /* bytes of 20 ms */

@@ -130,6 +130,16 @@ struct setting world_draw_short(uint64_t seed)
     return setting;
 }
 
+struct setting world_draw_hour(uint64_t seed)
+{
+    struct setting setting = world_draw_short(seed);
+    setting.strict = true;
+    setting.cores_count = 1;
+    setting.life_ns = 3600 * SECOND;
+    setting.drain_after_ns = 3660 * SECOND;
+    return setting;
+}
+
 /* ---- what the kernel asks for ---- */
 
 void world_enter(void)

@@ -45,6 +45,9 @@ struct setting world_draw_short(uint64_t seed);
 /* Runs it whole. Fails by itself when something is not as it must be. */
 void world_run(const struct setting *setting);
 
+/* One call of an hour in calm weather: its clocks may not drift by a sample. */
+struct setting world_draw_hour(uint64_t seed);
+
 /* What has happened in all histories of this process. */
 struct tally {
     uint64_t histories, turns, sessions, simulated_ns;
