@@ -78,7 +78,7 @@
 #define SPOOL_FINISH_MS          5000   /* a core that stops waits so long for the last blocks */
 #define TAP_CHUNKS_MAX           16384  /* per core, 4 KiB each: agent audio not yet heard .. */
 #define TAP_CHUNKS_MIN           1200   /* .. of which one call has 9 minutes at most */
-#define CALL_ITEMS_MAX           8      /* AI items being played at once */
+#define CALL_ITEMS_MAX           20     /* AI items at the carrier at once; functions make many */
 #define CALL_MARKS_MAX           128    /* marks on their way */
 #define CALL_MARK_EVERY_MS       200    /* audio between two marks */
 #define CALL_TICKET_BYTES_MAX    128

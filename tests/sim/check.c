@@ -90,6 +90,21 @@ static const struct ai *only_ai(const struct story *story)
     return NULL;
 }
 
+/* However often it was replaced: the last session has heard the caller's last sample, at its place.
+ */
+static void check_last_ai(const struct story *story)
+{
+    const struct ai *last = NULL;
+    for (unsigned i = 0; i < AIS_MAX; i++)
+        if (story->ais[i].ear.heard && (!last || story->ais[i].session > last->session))
+            last = &story->ais[i];
+    if (!story->strict || story->pcm || !last || !story->events.ready || story->sessions < 2)
+        return;
+    uint64_t unheard = story->caller.count - last->ear.at;
+    expect(unheard <= (story->append_ms + FRAME / SAMPLES_BY_MS) * SAMPLES_BY_MS,
+           "the last session has heard %zu of %zu samples", last->ear.at, story->caller.count);
+}
+
 /* What the AI has not heard is what was dropped, sample by sample, unless it hung up. */
 static void check_up(const struct world *world, const struct story *story)
 {
@@ -156,6 +171,7 @@ void check_world(const struct world *world)
         check_ending(world, story);
         check_caller(story);
         check_up(world, story);
+        check_last_ai(story);
         check_down(story);
         check_heard(world, story);
     }
