@@ -163,6 +163,7 @@ static void suffer(struct story *story, struct ai *ai)
     case AI_DEAF:
         story_excuse(story, END_ai_lost); /* nor does it hear the ping */
         ai->peer.deaf = true;
+        tcp_narrow(ai->peer.tcp, NARROW_BYTES);
         return;
     case AI_MUTE:
         story_excuse(story, END_ai_lost); /* nor does it answer pings */
@@ -170,6 +171,7 @@ static void suffer(struct story *story, struct ai *ai)
         return;
     case AI_SLOW:
         story_excuse(story, END_ai_lost);
+        tcp_narrow(ai->peer.tcp, NARROW_BYTES);
         ai->peer.budget = 300 + dice_below(&ai->dice, 3000);
         return;
     default:
@@ -234,7 +236,10 @@ static void update_session(struct story *story, struct ai *ai, struct span text,
     } else if (ai->fate == AI_IGNORES_SESSION) {
         strike(story, ai);
     } else {
-        ai->updated_ns = now_ns + dice_below(&ai->dice, 200) * MS;
+        bool late = !story->strict && !ai->configured && dice_chance(&ai->dice, 40);
+        if (late)
+            story_excuse(story, END_ai_not_ready);
+        ai->updated_ns = now_ns + dice_below(&ai->dice, late ? 9500 : 200) * MS;
     }
 }
 

@@ -127,9 +127,11 @@ static void suffer(struct story *story)
         return;
     case CARRIER_DEAF:
         carrier->peer.deaf = true;
+        tcp_narrow(carrier->peer.tcp, NARROW_BYTES);
         carrier->stop_ns += 15 * SECOND;
         return;
     case CARRIER_SLOW:
+        tcp_narrow(carrier->peer.tcp, NARROW_BYTES);
         carrier->peer.budget = 100 + dice_below(&carrier->dice, 3000);
         return;
     default:
@@ -172,6 +174,8 @@ static void ask(struct peer *peer, const struct story *story, bool signature)
                          "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " KEY
                          "\r\nSec-WebSocket-Version: 13\r\nX-Twilio-Signature: %s\r\n\r\n",
                          story->ticket, signature ? story->signature : "wrong");
+    if (peer->sealed && dice_chance(&peer->dice, 100)) /* a key update wants an answer */
+        tcp_say(peer->tcp, "\6\0", 2);
     peer_say(peer, span_from(head, (size_t)bytes));
 }
 

@@ -84,6 +84,8 @@ void tcp_say(struct tcp *tcp, const void *data, size_t bytes);
 size_t tcp_hear(struct tcp *tcp, void *out, size_t room);
 /* Arrived, not taken. */
 size_t tcp_waiting(struct tcp *tcp);
+/* Its window is so small from here on. */
+void tcp_narrow(struct tcp *tcp, size_t room_bytes);
 /* FIN behind what was said. */
 void tcp_finish(struct tcp *tcp);
 /* RST, at once. */

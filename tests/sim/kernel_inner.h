@@ -31,6 +31,7 @@ struct tcp {
     uint64_t rst_ns; /* .. this time, or the other way round */
     bool slipped;
     int fd;
+    size_t room_bytes; /* that it takes before it is read; 0: as the weather has it */
     uint16_t port;
     struct flow up, down; /* to the core, from the core */
     struct submission receive, send, connect;

@@ -21,6 +21,7 @@
 #define CLEARS_MAX    1024
 #define PLACES_MAX    1024
 #define MARKS_MAX     160
+#define NARROW_BYTES  8192      /* what those who do not read take unread */
 #define FRAME         160       /* bytes of 20 ms */
 #define PCM_BYTES_MAX (1 << 17) /* of one append or delta */
 

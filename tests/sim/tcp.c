@@ -104,7 +104,8 @@ static size_t room_of(const struct tcp *tcp)
     size_t untaken = flow_untaken(&tcp->down);
     if (!tcp->there) /* nobody reads: its kernel answers with RST soon */
         return SIZE_MAX;
-    return untaken < kernel_weather()->room_bytes ? kernel_weather()->room_bytes - untaken : 0;
+    size_t room = tcp->room_bytes ? tcp->room_bytes : kernel_weather()->room_bytes;
+    return untaken < room ? room - untaken : 0;
 }
 
 /* The bytes are read now, the answer comes later: until then they are the kernel's. */
@@ -418,6 +419,11 @@ size_t tcp_hear(struct tcp *tcp, void *out, size_t room)
 size_t tcp_waiting(struct tcp *tcp)
 {
     return rst_arrived(tcp) ? 0 : flow_here(&tcp->down, kernel_now_ns()).bytes;
+}
+
+void tcp_narrow(struct tcp *tcp, size_t room_bytes)
+{
+    tcp->room_bytes = room_bytes;
 }
 
 void tcp_finish(struct tcp *tcp)
