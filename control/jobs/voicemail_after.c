@@ -188,7 +188,7 @@ static enum job_end run(struct job *job, struct db *db, void *context)
     const struct kinds_context *given = context;
     struct message message = {.after = {.job = job, .options = given->options},
                               .id = json_string_value(json_object_get(job->payload, "voicemail"))};
-    enum job_end end;
+    enum job_end end = JOB_LATER; /* read_message says otherwise */
     if (!message.id)
         return job_dead(job, "its payload names no message");
     if (read_message(&message, db, &end))
