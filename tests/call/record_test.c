@@ -478,13 +478,41 @@ static void gives_up_a_disk_that_sleeps(void **state)
     (void)state;
     struct scene scene;
     begin(&scene, "{\"record\":true}");
+    uint8_t second[8000];
+    memset(second, 0x44, sizeof second);
     scene.disk_sleeps = true;
-    say_frames(&scene, 0, 50 * 60);
+    for (unsigned i = 0; i < 60; i++) { /* so that it ends amid the pieces of one message */
+        scene_media(&scene, i * 1000, second, sizeof second);
+        scene_pass(&scene, 1000);
+        scene_settle(&scene);
+    }
     assert_int_equal(scene.metrics.recordings_disk_slow, 1);
     assert_null(scene.call->spool);
     scene.disk_sleeps = false;
     hang_up(&scene);
     assert_int_equal(scene.metrics.recordings_lost_samples / 8000, SPOOL_LOST_MS_MAX / 1000);
+    scene_close(&scene);
+}
+
+/* Each nap is forgiven by itself. */
+static void forgives_naps_that_are_far_apart(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{\"record\":true}");
+    for (unsigned nap = 0; nap < 3; nap++) {
+        scene.disk_sleeps = true;
+        say_frames(&scene, nap * 1250, nap * 1250 + 1150);
+        scene.disk_sleeps = false;
+        scene_settle(&scene);
+        say_frames(&scene, nap * 1250 + 1150, nap * 1250 + 1250);
+    }
+    assert_non_null(scene.call->spool);
+    hang_up(&scene);
+    assert_true(scene.metrics.recordings_lost_samples > SPOOL_LOST_MS_MAX * 8);
+    struct tracks tracks = only_file();
+    assert_int_equal(tracks.samples, 3 * 1250 * FRAME);
+    free_tracks(&tracks);
     scene_close(&scene);
 }
 
@@ -529,6 +557,7 @@ int main(void)
         with_directory(says_that_there_is_no_directory),
         with_directory(gives_up_a_disk_that_sleeps),
         with_directory(bridges_a_disk_that_naps),
+        with_directory(forgives_naps_that_are_far_apart),
     };
     log_open("record_test", LOG_TEXT, LOG_ERROR);
     return cmocka_run_group_tests(tests, NULL, NULL);
