@@ -267,6 +267,41 @@ static void keeps_both_sides(void **state)
     keeps_both_sides_to_the_sample("{\"record\":true}");
 }
 
+/* The carrier turns out to play 200 ms late, and then the caller interrupts: what was in the page
+ * at hand and never heard is taken out again. */
+static void erases_what_was_never_heard(void **state)
+{
+    (void)state;
+    struct scene scene;
+    begin(&scene, "{\"record\":true}");
+    say_frames(&scene, 0, 10);
+    respond(&scene, "resp_a");
+    for (unsigned i = 0; i < 10; i++)
+        scene_delta(&scene, "resp_a", "item_a", 0x33, 1600);
+    scene_settle(&scene);
+    say_frames(&scene, 10, 30);
+    scene_carrier_says(&scene,
+                       "{\"event\":\"mark\",\"sequenceNumber\":\"%llu\",\"streamSid\":\"%s\","
+                       "\"mark\":{\"name\":\"m0\"}}",
+                       (unsigned long long)++scene.sequence, scene.call->stream_sid);
+    scene_settle(&scene);
+    scene_ai_says(&scene, "%s",
+                  "{\"type\":\"input_audio_buffer.speech_started\",\"event_id\":\"e\","
+                  "\"audio_start_ms\":500,\"item_id\":\"item_u\"}");
+    scene_settle(&scene);
+    assert_int_equal(scene.metrics.barge_ins, 1);
+    say_frames(&scene, 30, 40);
+    hang_up(&scene);
+    struct tracks tracks = only_file();
+    assert_int_equal(tracks.samples, 40 * FRAME);
+    expect(tracks.agent, 0, 10 * FRAME, SILENCE);
+    expect(tracks.agent, 10 * FRAME, 20 * FRAME, 0x33);
+    expect(tracks.agent, 20 * FRAME, 40 * FRAME, SILENCE);
+    expect_caller(&tracks, 0, 40 * FRAME, 0);
+    free_tracks(&tracks);
+    scene_close(&scene);
+}
+
 /* A killed edge leaves everything but the last second or so, and the lock. */
 static void is_there_while_the_call_runs(void **state)
 {
@@ -548,6 +583,7 @@ int main(void)
         with_directory(refuses_without_a_spool_and_goes_on),
         with_directory(keeps_nothing_that_nobody_asked_for),
         with_directory(keeps_both_sides),
+        with_directory(erases_what_was_never_heard),
         with_directory(is_there_while_the_call_runs),
         with_directory(keeps_back_what_is_paused),
         with_directory(keeps_back_the_piece_of_the_order),
