@@ -281,9 +281,11 @@ def what_is_not_right_is_not_kept():
         assert len(files_of(system)) == 1, files_of(system)
 
 
-def killed_in_the_middle_there_is_one():
-    with Carrier() as carrier, with_carrier(System(), carrier) as system:
+def killed_in_the_middle_there_is_one(stored=False):
+    with Carrier() as carrier, (with_store if stored else lambda system: system)(with_carrier(System(), carrier)) as system:
         system.organisation("A", "+15550100")
+        if stored:
+            start_store(system)
         sound = wav(20)
         sid = carrier.add(21, sound)
         incoming(system, 1)
@@ -300,9 +302,14 @@ def killed_in_the_middle_there_is_one():
         carrier.gate.set()
         row = kept(system, sid)
         assert bytes_of(system, row) == sound
-        eventually("nothing else is left", lambda: len(files_of(system)) == 1)
+        eventually("nothing else is left", lambda: len(files_of(system)) == (0 if stored else 1))
+        assert not stored or objects_of(system) == [row["path"]]
         assert one(system.sql("SELECT * FROM voicemails"))["recording_id"] == row["id"]
         assert one(system.sql("SELECT * FROM jobs WHERE kind = 'recording_fetch'"))["state"] == "done"
+
+
+def killed_in_the_middle_there_is_one_object():
+    killed_in_the_middle_there_is_one(stored=True)
 
 
 def an_organisation_asks_with_its_own_credentials():
@@ -496,5 +503,5 @@ def what_was_kept_long_enough_goes():
 if __name__ == "__main__":
     run(a_message_is_fetched_and_linked_whatever_comes_first, a_call_in_two_channels_keeps_both,
         what_is_not_right_is_not_kept, killed_in_the_middle_there_is_one, an_organisation_asks_with_its_own_credentials,
-        a_store_of_objects_keeps_it_too, a_store_that_does_not_know_us_is_told_of,
+        killed_in_the_middle_there_is_one_object, a_store_of_objects_keeps_it_too, a_store_that_does_not_know_us_is_told_of,
         a_link_is_heard_in_pieces_and_for_a_while, what_was_kept_long_enough_goes)
