@@ -36,6 +36,7 @@ CREATE TABLE after_call_settings (
     transcription_model  text,
     wait_s               integer NOT NULL DEFAULT 30,
     summary_wait_s       integer NOT NULL DEFAULT 120,
+    link_days            integer NOT NULL DEFAULT 7,
     created_at           timestamptz NOT NULL DEFAULT now(),
     updated_at           timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT after_call_settings_email_to
@@ -50,7 +51,8 @@ CREATE TABLE after_call_settings (
     CONSTRAINT after_call_settings_summary_instructions
         CHECK (length(summary_instructions) <= 8192),
     CONSTRAINT after_call_settings_waits
-        CHECK (wait_s BETWEEN 1 AND 3600 AND summary_wait_s BETWEEN 0 AND 3600)
+        CHECK (wait_s BETWEEN 1 AND 3600 AND summary_wait_s BETWEEN 0 AND 3600),
+    CONSTRAINT after_call_settings_links CHECK (link_days BETWEEN 0 AND 90)
 );
 COMMENT ON TABLE after_call_settings IS
     'What an organisation wants done after a call. No row and no endpoint: nothing.';
@@ -70,6 +72,8 @@ COMMENT ON COLUMN after_call_settings.wait_s IS
     'How long after its end a call waits for reports that are missing; then it is taken as it is.';
 COMMENT ON COLUMN after_call_settings.summary_wait_s IS
     'How long the rest waits for a summary that does not come; then it goes out without one.';
+COMMENT ON COLUMN after_call_settings.link_days IS
+    'How long a link to a recording works that is sent; 0: none is sent.';
 COMMENT ON COLUMN after_call_settings.created_at IS 'When the row was made.';
 COMMENT ON COLUMN after_call_settings.updated_at IS 'When the row was last changed; kept by a trigger.';
 
@@ -313,10 +317,11 @@ CREATE TRIGGER voicemail_fetched AFTER INSERT ON recordings
     FOR EACH ROW WHEN (NEW.source = 'carrier') EXECUTE FUNCTION hurry_voicemail();
 
 CREATE FUNCTION voicemail_sound(voicemail uuid)
-RETURNS TABLE (conversation uuid, transcription text, duration_ms bigint, path text, store text)
+RETURNS TABLE (conversation uuid, transcription text, duration_ms bigint, path text, store text,
+               recording uuid)
 LANGUAGE sql STABLE AS $$
     SELECT v.conversation_id, v.transcription, v.duration_ms, r.path,
-           coalesce(to_jsonb(r) ->> 'store', 'disk')
+           r.store, r.id
     FROM voicemails AS v
     LEFT JOIN recordings AS r ON r.organization_id = v.organization_id AND r.source = 'carrier'
           AND r.source_name = v.recording_sid AND r.state = 'ready'
@@ -346,6 +351,7 @@ BEGIN
         own.summary := true;
         own.wait_s := 30;
         own.summary_wait_s := 120;
+        own.link_days := 7;
     END IF;
     RETURN own;
 END
@@ -402,7 +408,7 @@ LANGUAGE sql STABLE AS $$
             'summary', s.summary, 'summary_model', s.summary_model,
             'summary_instructions', s.summary_instructions,
             'transcription_model', s.transcription_model, 'wait_s', s.wait_s,
-            'summary_wait_s', s.summary_wait_s),
+            'summary_wait_s', s.summary_wait_s, 'link_days', s.link_days),
         'endpoints', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                        'id', e.id, 'kind', e.kind,

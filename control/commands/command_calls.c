@@ -77,6 +77,8 @@ static void print_head(const struct db_rows *rows)
     print_field("SIP code", db_cell(rows, 0, RECORDS_SIP_CODE));
     print_field("ended reason", db_cell(rows, 0, RECORDS_END_REASON));
     print_field("recording", db_cell(rows, 0, RECORDS_RECORDING_URL));
+    print_field("outcome", db_cell(rows, 0, RECORDS_OUTCOME));
+    print_field("summary", db_cell(rows, 0, RECORDS_SUMMARY));
 }
 
 /* "  0:03.250  caller   Hello?" and "  0:07.100  agent    I was sayi...  [interrupted, 1.2 of 3.4 s

@@ -4,8 +4,10 @@
 #include "common/log.h"
 #include "common/panic.h"
 #include "control/media/store.h"
+#include "control/media_link.h"
 #include "control/store/after_calls.h"
 #include "control/store/deliveries.h"
+#include "control/store/recordings.h"
 #include "control/summary.h"
 
 #include <stdlib.h>
@@ -233,11 +235,34 @@ bool after_compose(struct after *after, const struct after_render_matter *matter
     return fine;
 }
 
+const char *after_link(struct after *after, const char *recording)
+{
+    struct ticket_keys keys = {.has_previous = false};
+    char ticket[TICKET_TEXT_BYTES + 1];
+    int64_t days = after_setting_number(after, "link_days");
+    if (!recording || days == 0 ||
+        !seal_derive(&after->options->seal, MEDIA_LINK_KEY_LABEL, false, keys.current))
+        return NULL;
+    after->link_expires_ms = clock_wall_ms() + days * 24 * 60 * 60 * 1000;
+    bool minted = media_link_mint(&keys, after->job->claimed.organization, recording,
+                                  after->link_expires_ms, ticket, after->link_id);
+    explicit_bzero(&keys, sizeof keys);
+    if (!minted)
+        return NULL;
+    after->recording = recording;
+    snprintf(after->link, sizeof after->link, "%s" MEDIA_LINK_PATH "%s", after->options->public_url,
+             ticket);
+    return after->link;
+}
+
 enum db_result after_put(const struct after *after, struct db *db, const char *event)
 {
     size_t i;
     const json_t *message;
     enum db_result result = DB_OK;
+    if (after->recording)
+        result = recordings_note(db, after->link_id, after->recording, "link",
+                                 "whoever is told after the call", after->link_expires_ms);
     json_array_foreach(after->messages, i, message)
     {
         const struct deliveries_new delivery = {

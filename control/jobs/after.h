@@ -11,6 +11,8 @@
 #include "control/jobs/kinds.h"
 #include "control/store/accounts.h"
 
+#define AFTER_LINK_BYTES 1024
+
 /* One run. */
 struct after {
     struct job *job;
@@ -21,6 +23,9 @@ struct after {
     char ai_key[ACCOUNTS_SECRET_MAX]; /* its own, or "" */
     bool ai_key_lost;                 /* it has one that does not open */
     json_t *outcome;                  /* summary.h */
+    const char *recording;            /* that a link was made to, or NULL */
+    char link[AFTER_LINK_BYTES], link_id[UUID_TEXT_BYTES + 1];
+    int64_t link_expires_ms;
     json_t *messages; /* deliveries to be made: objects of id, kind, endpoint, target, key, body */
 };
 
@@ -34,6 +39,10 @@ bool after_ai(struct after *after, struct ai_rest *ai);
  * long as patience_s of the job's age lasts. */
 bool after_sum_up(struct after *after, const json_t *voicemail, int64_t patience_s,
                   enum job_end *end);
+
+/* A link to a recording, for everybody who is told; its audit row goes with after_put. NULL: there
+ * is none, or none is wanted. recording: borrowed until after_put. */
+const char *after_link(struct after *after, const char *recording);
 
 /* Composes everything for everybody. about: what makes it the same again, e.g. the call's id.
  * False when memory is out. */

@@ -27,7 +27,11 @@ static bool wants_email(const json_t *facts)
 static enum job_end finish(struct after *after, struct db *db)
 {
     char about[64];
-    const struct after_render_matter matter = {.facts = after->facts, .outcome = after->outcome};
+    const json_t *recording = json_array_get(json_object_get(after->facts, "recordings"), 0);
+    const struct after_render_matter matter = {
+        .facts = after->facts,
+        .outcome = after->outcome,
+        .recording_url = after_link(after, json_string_value(json_object_get(recording, "id")))};
     snprintf(about, sizeof about, "call/%s", after->conversation);
     if (!after_compose(after, &matter, wants_email(after->facts), about))
         return job_later(after->job, "no memory for what is to be sent");

@@ -159,7 +159,10 @@ static enum job_end finish(struct message *message, struct db *db)
     struct after *after = &message->after;
     char about[64];
     const struct after_render_matter matter = {
-        .facts = after->facts, .outcome = after->outcome, .voicemail = message->shown};
+        .facts = after->facts,
+        .outcome = after->outcome,
+        .voicemail = message->shown,
+        .recording_url = after_link(after, db_cell(message->rows, 0, AFTER_CALLS_RECORDING))};
     snprintf(about, sizeof about, "voicemail/%s", message->id);
     if (!after_compose(after, &matter, true, about))
         return job_later(after->job, "no memory for what is to be sent");

@@ -110,7 +110,7 @@ enum db_result after_calls_add(struct db *db, const char *organization, const ch
 enum db_result after_calls_voicemail(struct db *db, const char *voicemail, struct db_rows **rows)
 {
     static const struct db_statement query = {
-        "SELECT conversation, transcription, duration_ms, path, store FROM "
+        "SELECT conversation, transcription, duration_ms, path, store, recording FROM "
         "voicemail_sound($1::uuid)",
         1};
     return db_run(db, &query, db_values(db_text(voicemail)), rows);
@@ -142,7 +142,8 @@ enum db_result after_calls_voicemail_put(struct db *db, const char *voicemail,
     ROW(summary_instructions, "$2", "a text of at most 8192 characters")                           \
     ROW(transcription_model, "$2", "a model's name")                                               \
     ROW(wait_s, "$2::integer", "from 1 to 3600 seconds")                                           \
-    ROW(summary_wait_s, "$2::integer", "from 0 to 3600 seconds")
+    ROW(summary_wait_s, "$2::integer", "from 0 to 3600 seconds")                                   \
+    ROW(link_days, "$2::integer", "from 0 to 90 days; 0: no link to the recording is sent")
 
 static const struct column {
     const char *key, *rule;

@@ -37,7 +37,8 @@ enum after_calls_voicemail {
     AFTER_CALLS_TRANSCRIPTION, /* or NULL: not written down yet */
     AFTER_CALLS_DURATION_MS,
     AFTER_CALLS_PATH, /* or NULL: its sound has not been fetched */
-    AFTER_CALLS_STORE
+    AFTER_CALLS_STORE,
+    AFTER_CALLS_RECORDING
 };
 enum db_result after_calls_voicemail(struct db *db, const char *voicemail, struct db_rows **rows);
 

@@ -46,9 +46,11 @@ enum db_result records_call(struct db *db, const char *id, struct db_rows **rows
             "c.end_timestamp") ", c.duration_ms, "
                                "c.stream_duration_ms, c.call_status, c.disconnection_reason, "
                                "c.sip_response_code, "
-                               "c.ended_reason, c.recording_url, c.figures "
+                               "c.ended_reason, c.recording_url, c.figures, a.summary, a.outcome "
                                "FROM conversations AS c JOIN organizations AS o ON o.id = "
                                "c.organization_id "
+                               "LEFT JOIN after_calls AS a ON a.conversation_id = c.id AND "
+                               "a.organization_id = c.organization_id "
                                "WHERE c.id = $1::uuid",
         1};
     return db_run(db, &query, db_values(db_text(id)), rows);
@@ -87,7 +89,9 @@ enum db_result records_json(struct db *db, const char *id, struct db_rows **rows
         "   WHERE m.conversation_id = c.id), '[]'),"
         " 'events', coalesce((SELECT jsonb_agg(to_jsonb(e) - 'organization_id' "
         "   - 'conversation_id' ORDER BY e.id) FROM call_events AS e "
-        "   WHERE e.conversation_id = c.id), '[]'))) "
+        "   WHERE e.conversation_id = c.id), '[]'),"
+        " 'after', (SELECT to_jsonb(a) - '{organization_id,conversation_id}'::text[] "
+        "   FROM after_calls AS a WHERE a.conversation_id = c.id))) "
         "FROM conversations AS c WHERE c.id = $1::uuid",
         1};
     return db_run(db, &query, db_values(db_text(id)), rows);

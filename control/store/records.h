@@ -35,7 +35,9 @@ enum records_call {
     RECORDS_SIP_CODE,
     RECORDS_END_REASON,
     RECORDS_RECORDING_URL,
-    RECORDS_FIGURES
+    RECORDS_FIGURES,
+    RECORDS_SUMMARY,
+    RECORDS_OUTCOME
 };
 enum db_result records_call(struct db *db, const char *id, struct db_rows **rows);
 

@@ -55,16 +55,25 @@ static void the_question_is_strict_and_keeps_words_apart_from_orders(void **stat
 static void a_long_call_loses_its_middle_between_characters(void **state)
 {
     (void)state;
-    char *body = ask(6000, "Grüße aus Köln, ich hätte gern einen Rückruf.");
-    json_t *request = json_loads(body, 0, NULL);
-    assert_non_null(request); /* whole characters, or it were no JSON */
-    const char *input = json_string_value(
-        json_object_get(json_array_get(json_object_get(request, "input"), 0), "content"));
-    assert_true(strlen(input) <= SUMMARY_INPUT_BYTES && strlen(input) > SUMMARY_INPUT_BYTES - 100);
-    assert_non_null(strstr(input, "\n[...]\n"));
-    assert_memory_equal(input + strlen(input) - 10, "Rückruf.\n", 10);
-    json_decref(request);
-    free(body);
+    for (size_t pad = 0; pad < 3;
+         pad++) { /* so that each cut falls into a character at least once */
+        char text[320] = "xxx";
+        text[pad] = '\0';
+        for (int i = 0; i < 100; i++)
+            strcat(text, "\xe2\x82\xac");
+        char *body = ask(1200, text);
+        json_t *request = json_loads(body, 0, NULL);
+        assert_non_null(request); /* whole characters, or it were no JSON */
+        const char *input = json_string_value(
+            json_object_get(json_array_get(json_object_get(request, "input"), 0), "content"));
+        assert_true(strlen(input) <= SUMMARY_INPUT_BYTES);
+        assert_true(strlen(input) > SUMMARY_INPUT_BYTES - 100);
+        assert_non_null(strstr(input, "\n[...]\n"));
+        assert_memory_equal(input, "caller: ", 8);
+        assert_memory_equal(input + strlen(input) - 4, "\xe2\x82\xac\n", 4);
+        json_decref(request);
+        free(body);
+    }
 }
 
 #define SAID                                                                                       \
