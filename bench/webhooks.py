@@ -68,7 +68,7 @@ class Webhooks:
         report = self.system.directory / "webhooks.json"
         report.unlink(missing_ok=True)
         command = [BIN / "bench_webhooks", "--port", self.system.ports["listen"], "--public-url", PUBLIC_URL, "--account-sid",
-                   ACCOUNT, "--to", "+15550101", "--path", path, "--rate", rate, "--seconds", self.seconds, "--warm", self.warm,
+                   ACCOUNT, "--to", "+15550101", "--path", path, "--rate", rate, "--seconds", self.seconds if rate else min(self.seconds, 4), "--warm", self.warm,
                    "--connections", 256 if rate else 32, "--ai-port", self.system.ports["ai"], "--label", f"{workers} workers", "--json", report]
         pids = {"edge": [edge], "control": [control], "postgres": self.postgres}
         before = self.look(pids)

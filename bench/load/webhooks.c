@@ -58,7 +58,7 @@ struct connection {
 struct bench {
     struct options options;
     struct request *requests;
-    unsigned total, warm, next, done;
+    unsigned prepared, total, warm, next, done;
     unsigned wrong, soft, broken; /* other answers; "one moment"; connections lost */
     uint64_t begin_ns, end_ns, own_begin_ns;
     struct histogram took, late;
@@ -255,6 +255,10 @@ static uint64_t ask_due(struct bench *bench)
     while (bench->next < bench->total) {
         struct connection *connection = find_free(bench);
         uint64_t now_ns = clock_monotonic_ns();
+        if (!open_loop && (double)(now_ns - bench->begin_ns) / 1e9 > bench->options.seconds) {
+            bench->total = bench->next; /* the time is up */
+            break;
+        }
         uint64_t due_ns = open_loop ? due_of(bench, bench->next) : now_ns;
         if (due_ns > now_ns)
             return due_ns - now_ns;
@@ -376,7 +380,7 @@ static void raise_files(void)
     setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* Without a rate the number of requests is the bound: so many a second as nobody reaches. */
+/* Without a rate so many are written as nobody reaches in that time. */
 static bool set_up(struct bench *bench, const char *token)
 {
     const struct options *options = &bench->options;
@@ -387,6 +391,7 @@ static bool set_up(struct bench *bench, const char *token)
         options->connections == 0 || options->connections > CONNECTIONS_MAX || bench->total == 0 ||
         bench->total > REQUESTS_MAX)
         return false;
+    bench->prepared = bench->total;
     bench->requests = calloc(bench->total, sizeof *bench->requests);
     bench->connections = calloc(options->connections, sizeof *bench->connections);
     bench->callers = calloc(bench->total, sizeof *bench->callers);
@@ -408,7 +413,7 @@ static void tear_down(struct bench *bench)
     for (unsigned i = 0; i < bench->callers_count; i++)
         close(bench->callers[i]);
     free(bench->callers);
-    for (unsigned i = 0; bench->requests && i < bench->total; i++)
+    for (unsigned i = 0; bench->requests && i < bench->prepared; i++)
         free(bench->requests[i].text);
     free(bench->connections);
     free(bench->requests);

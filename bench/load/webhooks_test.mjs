@@ -57,6 +57,13 @@ const tests = {
     assert.equal(status, 1);
     assert.deepEqual([report.soft, report.wrong, report.broken], [1, 1, 1]);
   },
+  async 'without a rate it asks as fast as it is answered, for so long'() {
+    const { report, seen } = await measure((response) => setTimeout(connect, 10, response),
+      ['--rate', '0', '--seconds', '1', '--connections', '4']);
+    assert.ok(report.asked > 8 && report.asked <= 404, `${report.asked}`);
+    assert.equal(seen.sids.size, report.asked);
+    assert.deepEqual([seen.unsigned, report.wrong, report.broken], [0, 0, 0]);
+  },
   async 'time counts from when a webhook was due, not from when a connection was free'() {
     const { report } = await measure((response) => setTimeout(connect, 100, response),
       ['--rate', '50', '--seconds', '1', '--connections', '1']);
