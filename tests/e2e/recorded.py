@@ -128,6 +128,38 @@ def a_killed_edge_leaves_all_but_the_last_second():
         assert max(loudness(right)) > 300  # the greeting is in there
 
 
+def a_stopped_edge_finishes_what_it_records():
+    with System(edge_arguments=["--drain-seconds", "1"]) as system:
+        system.organisation("A", "+15550100", record="true")
+        caller, _ = live_call(system, "--hangup-after", "20000")
+        eventually("it is being written", lambda: system.metric("ringbridge_spool_bytes_total") > 0)
+        assert system.stop("edge") is None
+        system.start_edge()
+        caller.join()
+        row = recordings(system, 1)[0]
+        assert kinds(system) == ["recording_started", "recording"]
+        told = system.sql("SELECT body FROM call_events WHERE kind = 'recording'")[0]["body"]
+        assert abs(told["samples"] / 8 - row["duration_ms"]) <= 1 and told["lost_samples"] == 0, (told, row)
+
+
+def a_disk_that_takes_no_more_ends_the_recording_and_not_the_call():
+    with System() as system:
+        system.organisation("A", "+15550100", record="true")
+        limit = ["prlimit", "--pid", str(system.processes["edge"].pid), "--fsize=50000"]
+        subprocess.run(limit, check=True)
+        caller, _ = live_call(system, "--hangup-after", "8000")
+        caller.join()
+        call_sid = system.sql("SELECT call_sid FROM conversations")[0]["call_sid"]
+        conversation = system.finished(call_sid)
+        assert conversation["ended_reason"] == "caller_hung_up" and conversation["figures"]["bytes_up"] > 6 * RATE
+        row = recordings(system, 1)[0]
+        assert 0 < row["duration_ms"] <= 3 * 1020, row
+        told = system.sql("SELECT body FROM call_events WHERE kind = 'recording'")[0]["body"]
+        assert told["reason"] == "file_too_large", told
+        assert "recording failed" in system.log("edge")
+        assert system.metric('ringbridge_recordings_failed_total{reason="file_too_large"}') == 1
+
+
 def what_is_paused_is_silent_and_on_record():
     with System() as system:
         system.organisation("A", "+15550100", record="true", greeting="")
@@ -201,5 +233,6 @@ def a_spool_that_is_not_private_is_refused():
 
 if __name__ == "__main__":
     run(a_whole_call_is_recorded, each_side_is_on_its_own_track, a_killed_edge_leaves_all_but_the_last_second,
+        a_stopped_edge_finishes_what_it_records, a_disk_that_takes_no_more_ends_the_recording_and_not_the_call,
         what_is_paused_is_silent_and_on_record, recording_begins_and_ends_by_order, an_edge_without_a_spool_says_so,
         a_spool_that_is_not_private_is_refused)
