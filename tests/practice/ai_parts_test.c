@@ -171,7 +171,7 @@ static void answer_is(struct ai_script *script, enum ai_cause cause, const char 
     struct ai_answer answer;
     ai_script_answer(script, &prompt, &answer);
     assert_string_equal(answer.say, say);
-    assert_null(answer.call_name);
+    assert_null(answer.calls);
     free(answer.say);
 }
 

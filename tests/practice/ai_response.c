@@ -317,12 +317,12 @@ static void emit_audio(struct ai_response *response)
 
 /* ---- a function call ---- */
 
-static json_t *call_item(const struct ai_response *response, const char *call_id,
+static json_t *call_item(const struct ai_response *response, const char *call_id, const char *name,
                          const char *status, const char *arguments)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s}", "id", response->item_id, "object",
                      "realtime.item", "type", "function_call", "status", status, "call_id", call_id,
-                     "name", response->answer.call_name, "arguments", arguments);
+                     "name", name, "arguments", arguments);
 }
 
 /* An event about the call; steals value. */
@@ -333,18 +333,26 @@ static void emit_call(struct ai_response *response, const char *type, const char
         json_pack("{s:s, s:s, s:s, s:I, s:s, s:o}", "type", type, "response_id", response->id,
                   "item_id", response->item_id, "output_index",
                   (json_int_t)json_array_size(response->output), "call_id", call_id, name, value);
-    if (strcmp(name, "arguments") == 0)
-        json_object_set_new(event, "name", json_string(response->answer.call_name));
     ai_session_emit(response->session, event);
 }
 
-static void call_function(struct ai_response *response)
+static void emit_done(struct ai_response *response, const char *call_id, const char *name,
+                      const char *arguments)
 {
-    const char *arguments = response->answer.call_arguments;
+    ai_session_emit(response->session,
+                    json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "type",
+                              "response.function_call_arguments.done", "response_id", response->id,
+                              "item_id", response->item_id, "output_index",
+                              (json_int_t)json_array_size(response->output), "call_id", call_id,
+                              "arguments", arguments, "name", name));
+}
+
+static void call_function(struct ai_response *response, const char *name, const char *arguments)
+{
     char call_id[AI_ID_BYTES];
     ai_make_id(call_id, "call_");
     ai_make_id(response->item_id, "item_");
-    json_t *item = call_item(response, call_id, "in_progress", "");
+    json_t *item = call_item(response, call_id, name, "in_progress", "");
     add_item(response, item);
     json_decref(item);
     for (size_t at = 0, whole = strlen(arguments); at < whole;) {
@@ -355,12 +363,24 @@ static void call_function(struct ai_response *response)
                   json_stringn(arguments + at, bytes));
         at += bytes;
     }
-    emit_call(response, "response.function_call_arguments.done", call_id, "arguments",
-              json_string(arguments));
-    ai_session_say(response->session, "agent:  calls %s(%s)", response->answer.call_name,
-                   arguments);
+    emit_done(response, call_id, name, arguments);
+    ai_session_say(response->session, "agent:  calls %s(%s)", name, arguments);
     response->output_tokens_text += strlen(arguments) / TEXT_TOKEN_BYTES + 1;
-    finish_item(response, call_item(response, call_id, "completed", arguments));
+    finish_item(response, call_item(response, call_id, name, "completed", arguments));
+}
+
+/* All that the answer calls, one after the other. */
+static void call_functions(struct ai_response *response)
+{
+    for (size_t i = 0; i < json_array_size(response->answer.calls); i++) {
+        const json_t *call = json_array_get(response->answer.calls, i);
+        const json_t *given = json_object_get(call, "arguments");
+        const char *name = json_string_value(json_object_get(call, "name"));
+        char *arguments = json_is_object(given) ? json_dumps(given, JSON_COMPACT) : strdup("{}");
+        if (name)
+            call_function(response, name, arguments);
+        free(arguments);
+    }
 }
 
 /* ---- the end ---- */
@@ -401,8 +421,7 @@ static void free_response(struct ai_response *response)
     json_decref(response->max_tokens);
     json_decref(response->output);
     free(response->answer.say);
-    free(response->answer.call_name);
-    free(response->answer.call_arguments);
+    json_decref(response->answer.calls);
     free(response->audio);
     free(response->voice);
     free(response);
@@ -466,8 +485,8 @@ static void finish(struct ai_response *response)
     const char *status = response->cut ? "incomplete" : "completed";
     if (response->stage == SPEAKING)
         finish_message(response, status);
-    if (response->answer.call_name && !response->cut)
-        call_function(response);
+    if (!response->cut)
+        call_functions(response);
     end(response, status,
         response->cut ? json_pack("{s:s, s:s}", "type", "incomplete", "reason", "max_output_tokens")
                       : json_null());

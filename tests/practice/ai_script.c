@@ -130,9 +130,8 @@ static void call_tool(const json_t *tool, const char *heard, struct ai_answer *a
     const char *name;
     json_object_foreach(json_object_get(json_object_get(tool, "parameters"), "properties"), name,
                         schema) json_object_set_new(arguments, name, made_up(schema, heard));
-    answer->call_name = strdup(json_string_value(json_object_get(tool, "name")));
-    answer->call_arguments = json_dumps(arguments, JSON_COMPACT);
-    json_decref(arguments);
+    answer->calls =
+        json_pack("[{s:O, s:o}]", "name", json_object_get(tool, "name"), "arguments", arguments);
 }
 
 static bool choose_tool(const struct ai_prompt *prompt, struct ai_answer *answer)
@@ -187,16 +186,13 @@ static bool matches(const json_t *rule, const struct ai_prompt *prompt)
 static void follow(const json_t *rule, const struct ai_prompt *prompt, struct ai_answer *answer)
 {
     const char *say = json_string_value(json_object_get(rule, "say"));
-    const json_t *call = json_object_get(rule, "call");
-    const char *name = json_string_value(json_object_get(call, "name"));
+    json_t *call = json_object_get(rule, "call"), *calls = json_object_get(rule, "calls");
     if (say)
         answer->say = fill_in(say, prompt->heard);
-    if (name) {
-        json_t *arguments = json_object_get(call, "arguments");
-        answer->call_name = strdup(name);
-        answer->call_arguments =
-            json_is_object(arguments) ? json_dumps(arguments, JSON_COMPACT) : strdup("{}");
-    }
+    if (calls)
+        answer->calls = json_incref(calls);
+    else if (call)
+        answer->calls = json_pack("[O]", call);
 }
 
 void ai_script_answer(const struct ai_script *script, const struct ai_prompt *prompt,
@@ -204,7 +200,7 @@ void ai_script_answer(const struct ai_script *script, const struct ai_prompt *pr
 {
     size_t i;
     json_t *rule;
-    *answer = (struct ai_answer){NULL, NULL, NULL};
+    *answer = (struct ai_answer){NULL, NULL};
     if (prompt->cause == AI_CAUSE_TEXT) {
         answer->say = dictated(prompt->heard);
         if (answer->say)

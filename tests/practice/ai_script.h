@@ -1,10 +1,11 @@
 /* ai_script: what the practice AI answers.
  *
  * Rules, first match wins, as JSON: {"rules":[{"when":"speech|text|tool|idle", "contains":"word",
- * "say":"You said: {heard}", "call":{"name":"..","arguments":{..}}}]}. when and contains may be
- * left out. Before the rules, and not to be scripted: a text that asks for something in quotes or
- * after a colon is said as it stands (greetings); a caller who says the words of a tool's name has
- * it called. Owner: results are malloc'ed, the caller's. Thread: any. */
+ * "say":"You said: {heard}", "call":{"name":"..","arguments":{..}}}]}; "calls":[..] for several at
+ * once. when and contains may be left out. Before the rules, and not to be scripted: a text that
+ * asks for something in quotes or after a colon is said as it stands (greetings); a caller who says
+ * the words of a tool's name has it called. Owner: results are malloc'ed, the caller's. Thread:
+ * any. */
 #ifndef RINGBRIDGE_TESTS_PRACTICE_AI_SCRIPT_H
 #define RINGBRIDGE_TESTS_PRACTICE_AI_SCRIPT_H
 
@@ -27,8 +28,8 @@ struct ai_prompt {
 };
 
 struct ai_answer {
-    char *say; /* NULL: nothing is said */
-    char *call_name, *call_arguments;
+    char *say;     /* NULL: nothing is said */
+    json_t *calls; /* NULL, or a list of {"name":"..","arguments":{..}}; a reference */
 };
 
 void ai_script_answer(const struct ai_script *script, const struct ai_prompt *prompt,
