@@ -135,7 +135,7 @@ def an_ai_that_stops_reading_is_bounded():
         lost = system.sql(f"SELECT body FROM call_events WHERE conversation_id = '{row['id']}' AND kind = 'ai_lost'")
         assert [event["body"]["reason"] for event in lost] == ["ai_lost"], lost
         assert row["figures"]["slow_dropped_bytes"] > 4000, row["figures"]
-        assert system.metric("ringbridge_ai_slow_total") == 1
+        assert system.metric("ringbridge_ai_slow_total") >= 1  # what the next one is told at once may be much, too
 
 
 if __name__ == "__main__":
