@@ -107,8 +107,9 @@ def calls_and_callbacks(frozen):
         eventually("a call is live", lambda: system.metric('ringbridge_calls{state="live"}') == 1)
         assert status(system, sid(1), 0, "initiated", "first-0") == 204  # before
         with Away(system, frozen):
-            repeat_callbacks(system, sid(1))
+            assert status(system, sid(1), 1, "ringing", "first-1") == 204  # every deadline has passed once
             assert system.metric('ringbridge_calls{state="live"}') == 1, "the running call goes on"
+            repeat_callbacks(system, sid(1))
             repeat_callbacks(system, sid(2))
             fresh = system.call(say=["When are you open?"])["calls"][0]
             assert "Connect" in fresh["verbs"], fresh["verbs"]
