@@ -237,9 +237,13 @@ static void update_session(struct story *story, struct ai *ai, struct span text,
         strike(story, ai);
     } else {
         bool late = !story->strict && !ai->configured && dice_chance(&ai->dice, 40);
-        if (late)
+        if (late) { /* what is kept of the caller until then is more than there is room for */
             story_excuse(story, END_ai_not_ready);
-        ai->updated_ns = now_ns + dice_below(&ai->dice, late ? 9500 : 200) * MS;
+            if (story->carrier.stage < STAGE_STARTED && story->life_ns < 15 * SECOND)
+                story->life_ns = 15 * SECOND;
+        }
+        ai->updated_ns =
+            now_ns + (late ? 5000 : 0) * MS + dice_below(&ai->dice, late ? 4500 : 200) * MS;
     }
 }
 

@@ -174,7 +174,7 @@ static void ask(struct peer *peer, const struct story *story, bool signature)
                          "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: " KEY
                          "\r\nSec-WebSocket-Version: 13\r\nX-Twilio-Signature: %s\r\n\r\n",
                          story->ticket, signature ? story->signature : "wrong");
-    if (peer->sealed && dice_chance(&peer->dice, 100)) /* a key update wants an answer */
+    if (peer->sealed && dice_chance(&peer->dice, 500)) /* a key update wants an answer */
         tcp_say(peer->tcp, "\6\0", 2);
     peer_say(peer, span_from(head, (size_t)bytes));
 }
