@@ -8,6 +8,7 @@
 
 /* What base64 and JSON make of audio in the AI's format, with room for the texts around it. */
 #define APPEND_OVERHEAD_BYTES 65536
+#define ITEM_OVERHEAD_BYTES   200
 /* Close frames, pongs, flights: few, short, and past the queue's bound. */
 #define CONTROL_BYTES_MAX 16384
 
@@ -89,6 +90,17 @@ static void check_io(const struct io *io, const struct metrics *metrics)
 
 /* ---- calls ---- */
 
+/* What a session that has just taken over is told at once. */
+static size_t replayed_bytes(const struct history *history)
+{
+    size_t at = 0, bytes = 0;
+    enum history_role role;
+    struct span text;
+    while (history_next(history, &at, &role, &text))
+        bytes += text.bytes + ITEM_OVERHEAD_BYTES;
+    return bytes;
+}
+
 /* To the AI goes what it takes, then the rest is kept and the oldest dropped. */
 static void check_up(struct calls *calls, struct call *call)
 {
@@ -101,7 +113,7 @@ static void check_up(struct calls *calls, struct call *call)
                    call->session.age.ready_ms + 5000 < io_now_ms(calls->io);
     if (settled) /* what it has not taken, what was kept meanwhile, and little else */
         most = (AI_QUEUE_BYTES_MAX + 2 * (size_t)CALL_STALE_BYTES_MAX) * (call->pcm ? 4 : 1) +
-               APPEND_OVERHEAD_BYTES;
+               APPEND_OVERHEAD_BYTES + replayed_bytes(&call->session.history);
     expect(up->early_bytes <= kept_most, "%zu bytes of the caller are kept", up->early_bytes);
     expect(!ai || conn_queued_bytes(ai) <= most, "%zu bytes wait for the AI",
            conn_queued_bytes(ai));
