@@ -135,7 +135,7 @@ def killed_at_any_line_every_recording_exists_once():
             assert abs(seconds_of(path) - lengths[row["conversation_id"]] / RATE) <= 0.020
         kept = [path for path in system.media.rglob("*") if path.is_file()]
         assert len(kept) == len(calls), kept
-        assert system.sql("SELECT count(*) FROM jobs WHERE state <> 'done'") == [{"count": 0}]
+        assert system.sql("SELECT count(*) FROM jobs WHERE kind = 'recording_encode' AND state <> 'done'") == [{"count": 0}]
 
 
 if __name__ == "__main__":
