@@ -202,7 +202,7 @@ def show(data):
     show_costs(results, "sweep", "Sweep: until p99 passes 100 ms, audio is lost, or the generator is the limit")
     for label, (calls, more) in capacities(results).items():
         print(f"  {label} stood {'at least ' if more else ''}{calls} calls")
-    show_costs(results, "capacity", "Capacity: a third of a core, until p99 passes 100 ms or audio is lost; twice")
+    show_costs(results, "capacity", "Capacity: a third of a core, until p99 passes 100 ms or audio is lost")
     for label, (calls, more) in capacities(results, "capacity").items():
         print(f"  {label} stood {'at least ' if more else ''}{calls} calls")
     if facts["load_average_before"] > 0.5:

@@ -40,7 +40,7 @@ PLAIN = [("floor", False), ("edge", False), ("node", False), ("go", False)]
 SEALED = [("edge", True), ("node", True)]
 SWEEP = PLAIN + [("edge", True)]
 SWEEP_STEP, SWEEP_CALLS_MAX, SWEEP_P99_US = 200, 2600, 100_000
-CAPACITY_PERCENT, CAPACITY_GROWTH, CAPACITY_ROUNDS = 33, 1.08, 2
+CAPACITY_PERCENT, CAPACITY_GROWTH, CAPACITY_SECONDS = 33, 1.1, 5
 HOPELESS_P99_US = 1_000_000  # more calls would only take longer to be lost
 CONNECT_RATE = 150
 RECORD_ROUNDS = 3
@@ -140,8 +140,8 @@ class Bench:
                         break
 
     def capacity(self):
-        """What a third of a core stands, floor and edge in turn: the one moves each frame by itself, the other may join
-        frames when it is pressed."""
+        """What a third of a core stands before p99 passes 100 ms. Both save work when they are late: the floor moves what
+        has piled up in a socket at once, the edge joins frames."""
         self.system.share, why = share.open_share(CAPACITY_PERCENT)
         if not self.system.share:
             print(f"  capacity: not measured, a part of a core cannot be had ({why})", file=sys.stderr)
@@ -149,21 +149,20 @@ class Bench:
         try:
             known = [result["relay"]["calls_per_core"] for result in self.results
                      if result["kind"] == "cost" and result["label"] == "floor-pcmu" and report.carried(result)]
-            first = 0.6 * (max(known) if known else 800) * CAPACITY_PERCENT / 100
-            for _ in range(CAPACITY_ROUNDS):
-                for relay in ("floor", "edge"):
-                    calls = first
-                    while self.stood(relay, "pcmu", False, int(calls), "capacity"):
-                        calls *= CAPACITY_GROWTH
+            first = 0.7 * (max(known) if known else 800) * CAPACITY_PERCENT / 100
+            for relay in ("floor", "edge"):
+                calls = first
+                while self.stood(relay, "pcmu", False, int(calls), "capacity", CAPACITY_SECONDS):
+                    calls *= CAPACITY_GROWTH
         finally:
             self.system.stop_all()
             self.system.share.close()
             self.system.share = None
 
-    def stood(self, relay, audio_format, tls, calls, kind="sweep"):
+    def stood(self, relay, audio_format, tls, calls, kind="sweep", seconds=None):
         """A second try, so that one stumble of the machine does not end a series; what failed is not kept then."""
         for tries in range(2):
-            result = self.run(relay, audio_format, tls, calls, kind, stand_in=relay == "edge")
+            result = self.run(relay, audio_format, tls, calls, kind, seconds, stand_in=relay == "edge")
             if report.stands(result, SWEEP_P99_US):
                 return True
             if tries == 0:
