@@ -60,7 +60,7 @@
 #define CALL_UNPLAYED_MS_MAX     540000 /* agent audio at the carrier, who drops beyond ten minutes */
 #define CALL_RECENT_BYTES        16000 /* the caller's last two seconds, for an AI that takes over */
 #define CALL_OVERLAP_BYTES       4000  /* of them, for one that takes over in a pause: 500 ms */
-#define HISTORY_BYTES_MAX        32768 /* of what was said, for the same; the oldest goes first */
+#define HISTORY_BYTES_MAX        30720 /* of what was said, for the same; the oldest goes first */
 #define CALL_READY_MS            10000 /* from dialling the AI to a configured session */
 #define SESSION_READY_MS         3000  /* the same, when it replaces one that was lost */
 #define SESSION_OUTAGE_MS_MAX    8000  /* an AI that is away for longer ends the call */

@@ -85,7 +85,8 @@ def a_recording_that_a_dead_edge_left_is_kept():
         assert abs(seconds_of(path) - samples / RATE) <= 0.020
         eventually("the spool is empty but for what is nobody's",
                    lambda: [file.name for file in system.spool.iterdir()] == ["notes.txt"])
-        assert system.metric('ringbridge_control_jobs_total{kind="recording_encode",result="done"}') == 1
+        eventually("the job is counted",
+                   lambda: system.metric('ringbridge_control_jobs_total{kind="recording_encode",result="done"}') == 1)
         status, sound, _ = control_of(system, system.media, "recordings", "export", row["id"])
         assert status == 0 and sound == path.read_bytes()
         assert row["id"] in system.control("recordings", "list")
