@@ -76,6 +76,12 @@ static int use_sockets(void)
     return UNHARMED;
 }
 
+/* The link believes a peer of the edge's own user. */
+static int ask_who_we_are(void)
+{
+    return says(syscall(SYS_geteuid) >= 0);
+}
+
 static int use_another_family(void)
 {
     return says(socket(AF_PACKET, SOCK_RAW, 0) < 0 && errno == EPERM);
@@ -118,6 +124,7 @@ static void lets_through_what_is_used(void **state)
     (void)state;
     assert_int_equal(confined_end_of(open_a_file), UNHARMED);
     assert_int_equal(confined_end_of(use_sockets), UNHARMED);
+    assert_int_equal(confined_end_of(ask_who_we_are), UNHARMED);
     assert_int_equal(confined_end_of(abort_at_once), -SIGABRT); /* a panic must be able to end it */
 }
 
