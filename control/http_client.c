@@ -361,6 +361,7 @@ static void set_ways(struct exchange *exchange)
     curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, look_at_connection);
     curl_easy_setopt(curl, CURLOPT_PREREQDATA, exchange);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "ringbridge/" RINGBRIDGE_VERSION);
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, exchange->request->once ? 1L : 0L);
     if (exchange->request->ca_path)
         curl_easy_setopt(curl, CURLOPT_CAINFO, exchange->request->ca_path);
 }
@@ -452,9 +453,10 @@ static enum http_client_end end_of(CURLcode code)
     case CURLE_COULDNT_RESOLVE_HOST:
         return HTTP_CLIENT_unresolved;
     case CURLE_COULDNT_CONNECT:
+        return HTTP_CLIENT_unreachable;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
-        return HTTP_CLIENT_unreachable;
+        return HTTP_CLIENT_cut;
     case CURLE_OPERATION_TIMEDOUT:
         return HTTP_CLIENT_timed_out;
     case CURLE_SSL_CONNECT_ERROR:

@@ -17,6 +17,10 @@
  *
  * Nothing secret is logged, nor any URL: only method, host, status, size and time, at debug level.
  *
+ * A connection that was kept may have died, and libcurl then sends the request again on a new one
+ * by itself, although the first may have been read. A request with an effect that must not happen
+ * twice says `once`, and gets a connection that nobody has used.
+ *
  * Owner: the caller of everything in the request, for the time of the call; the answer's body is
  * the caller's until http_client_free. Thread: any; each thread keeps one handle and its
  * connections until it ends. Bounds: as in the request; 64 KiB of response headers, 16 redirects,
@@ -42,7 +46,8 @@
 #define HTTP_CLIENT_ENDS(ROW)                                                                      \
     ROW(answered, false)   /* a whole response, whatever its status */                             \
     ROW(unresolved, true)  /* the name has no address now */                                       \
-    ROW(unreachable, true) /* no connection: refused, no route, reset */                           \
+    ROW(unreachable, true) /* no connection: refused, no route; nothing of it was asked */         \
+    ROW(cut, true)         /* it broke in the middle: whether it was asked is not known */         \
     ROW(timed_out, true)   /* connecting, or all of it, took too long; or nothing came */          \
     ROW(tls, true)         /* no handshake, or a certificate we do not accept */                   \
     ROW(broken, true)      /* truncated, or not HTTP */                                            \
@@ -85,6 +90,7 @@ struct http_client_request {
     const char *allow_private; /* hosts or host:port, with commas between; or NULL */
     const char *ca_path;       /* a file of authorities beside the system's; or NULL */
     unsigned redirects_max;    /* 0: none is followed */
+    bool once;                 /* never sent a second time by libcurl: see above */
     /* the answer */
     const char *to_path; /* a 2xx body goes to this file, made anew, 0600; NULL: to memory */
     uint64_t bytes_max;  /* 1 at least */

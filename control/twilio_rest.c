@@ -153,6 +153,7 @@ static struct http_client_request begin(const struct twilio_rest *rest, const ch
                                         .user = rest->user,
                                         .password = rest->secret,
                                         .by_operator = true,
+                                        .once = strcmp(method, "POST") == 0,
                                         .allow_private = rest->options->allow_private,
                                         .ca_path = rest->options->ca_path,
                                         .bytes_max = TWILIO_REST_BYTES_MAX,

@@ -84,6 +84,7 @@ static bool post(struct posting *posting, const struct http_client_header *heade
         .body = span_of(db_cell(posting->rows, 0, DELIVERIES_BODY)),
         .allow_private = posting->options->allow_private,
         .ca_path = posting->options->ca_path,
+        .once = true,
         .bytes_max = ANSWER_BYTES,
         .connect_ms = CONNECT_MS,
         .total_ms = TOTAL_MS,
@@ -132,7 +133,7 @@ static enum job_end send_webhook(struct posting *posting, struct db *db)
 static bool is_unsure(const struct http_client_response *response)
 {
     return response->end == HTTP_CLIENT_timed_out || response->end == HTTP_CLIENT_broken ||
-           response->end == HTTP_CLIENT_stopped || response->end == HTTP_CLIENT_unreachable;
+           response->end == HTTP_CLIENT_stopped || response->end == HTTP_CLIENT_cut;
 }
 
 static enum job_end send_slack(struct posting *posting, struct db *db)

@@ -330,6 +330,7 @@ json_t *tool_http_run(const struct tool_http *http)
                                           .body = body ? span_of(body) : (struct span){NULL, 0},
                                           .allow_private = http->options->allow_private,
                                           .ca_path = http->options->ca_path,
+                                          .once = http->tries_max <= 1,
                                           .bytes_max = TOOL_HTTP_BYTES_MAX,
                                           .must_stop = http->must_stop,
                                           .context = http->context};

@@ -553,6 +553,28 @@ static void threads_have_handles_of_their_own(void **state)
     }
 }
 
+/* libcurl sends again by itself what found a kept connection dead: not what must be asked once. */
+static void what_must_be_asked_once_is_asked_once(void **state)
+{
+    (void)state;
+    for (int once = 0; once <= 1; once++) {
+        struct http_client_request request = get(url(plain, once ? "cut/b" : "cut/a"));
+        request.method = "POST";
+        request.body = span_of("x=1");
+        request.once = once;
+        ask(request);
+        assert_int_equal(answer.status, 200);
+        ask(request);
+        assert_int_equal(answer.end, HTTP_CLIENT_cut);
+        assert_true(answer.try_again);
+        ask(get(url(plain, once ? "asked/b" : "asked/a")));
+        if (once)
+            assert_string_equal(answer.body, "3"); /* two, and this question */
+        else
+            assert_string_equal(answer.body, "4");
+    }
+}
+
 static void everything_is_counted(void **state)
 {
     (void)state;
@@ -594,6 +616,7 @@ int main(void)
         cmocka_unit_test_teardown(addresses_are_told_apart, forget),
         cmocka_unit_test_teardown(a_request_is_signed_for_amazon, forget),
         cmocka_unit_test_teardown(threads_have_handles_of_their_own, forget),
+        cmocka_unit_test(what_must_be_asked_once_is_asked_once),
         cmocka_unit_test(everything_is_counted),
     };
     return cmocka_run_group_tests(tests, start, stop);

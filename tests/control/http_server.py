@@ -7,7 +7,9 @@ import email.utils
 import http.server
 import json
 import os
+import socket
 import ssl
+import struct
 import subprocess
 import sys
 import threading
@@ -121,6 +123,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         for i in range(2000):
             self.send_header(f"X-Filling-{i}", "y" * 100)
         self.end_headers()
+
+    def go_cut(self, rest):
+        """cut/<key>: the first time an answer; then it is heard, counted, and the connection is reset."""
+        seen = ASKED.setdefault(rest, [])
+        seen.append(None)
+        if len(seen) == 1:
+            return self.answer(200, b"1")
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
 
     def go_garbage(self, rest):
         self.wfile.write(b"\x16\x03\x01 this is not HTTP\r\n\r\n")
