@@ -121,8 +121,6 @@
 #define ACCEPTS_WAITING_MAX  8192 /* connections accepted in one turn: listeners times backlog */
 #define POOL_BYTES_MAX       ((size_t)1 << 30) /* send blocks and requests that are not whole */
 #define INBOX_LETTERS        16384
-#define GATHER_US            120  /* a busy core lets answers gather for so long .. */
-#define GATHER_PERCENT       10   /* .. from this share of its time on */
 #define TURN_COMPLETIONS_MAX 512  /* then what was queued is sent, and the next turn goes on */
 #define TURN_SLOW_MS         20   /* a turn that long is counted .. */
 #define TURN_STALLED_MS      100  /* .. that long is logged .. */

@@ -214,20 +214,13 @@ static void release_intake(struct io *io)
     io->intake = (struct intake){0};
 }
 
-/* An idle core answers each thing at once; one that has much to do takes several per wake-up. */
-static unsigned choose_gather_us(const struct io *io, uint64_t wait_ns)
-{
-    return wait_ns > GATHER_US * NS_PER_US && io_pressure(io) >= GATHER_PERCENT ? GATHER_US : 0;
-}
-
 static void wait_for_answer(struct io *io, unsigned wait_ms)
 {
     uint64_t until_ns = io->now_ns + (uint64_t)wait_ms * NS_PER_MS;
     uint64_t due_ms = wheel_next_ms(&io->wheel);
     if (due_ms < until_ns / NS_PER_MS)
         until_ns = due_ms * NS_PER_MS;
-    uint64_t wait_ns = until_ns > io->now_ns ? until_ns - io->now_ns : 0;
-    ring_wait(io->ring, wait_ns, choose_gather_us(io, wait_ns));
+    ring_wait(io->ring, until_ns > io->now_ns ? until_ns - io->now_ns : 0);
     read_clock(io);
 }
 

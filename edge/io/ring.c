@@ -202,10 +202,10 @@ void ring_submit(struct ring *ring)
     check_overflow(ring);
 }
 
-void ring_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us)
+void ring_wait(struct ring *ring, uint64_t wait_ns)
 {
     assert(ring->buffers_out == 0);
-    ring_kernel_wait(ring, wait_ns, gather_us);
+    ring_kernel_wait(ring, wait_ns);
     check_overflow(ring);
 }
 

@@ -98,11 +98,8 @@ void ring_file_close(struct ring *ring, struct ring_socket *socket);
  * it is the core's work. Nothing prepared: nothing happens; else one system call. */
 void ring_submit(struct ring *ring);
 
-/* Hands over what was prepared and waits for an answer, at most wait_ns. With gather_us, where the
- * kernel can: for RING_GATHER_ANSWERS, or for so long if there is any by then. One wake-up then
- * serves several calls, which is most of what a busy core can save; 0 for the least delay. */
-#define RING_GATHER_ANSWERS 16
-void ring_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us);
+/* Hands over what was prepared and waits for an answer, at most wait_ns. */
+void ring_wait(struct ring *ring, uint64_t wait_ns);
 
 struct ring_answer {
     enum op op;

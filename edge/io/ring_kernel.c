@@ -167,34 +167,14 @@ void ring_kernel_submit(struct ring *ring)
     while (io_uring_sq_ready(&ring->uring) == ring->uring.sq.ring_entries);
 }
 
-/* liburing 2.3 does not know this feature of Linux 6.12, nor the name of its argument's field. */
-#define FEAT_MIN_TIMEOUT (1u << 15)
-#define min_wait_usec    pad
-
-static void gather(struct ring *ring, struct __kernel_timespec *wait, unsigned gather_us)
-{
-    struct io_uring_getevents_arg argument = {.min_wait_usec = gather_us,
-                                              .ts = (uint64_t)(uintptr_t)wait};
-    unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG;
-    if (ring->uring.enter_ring_fd != ring->uring.ring_fd)
-        flags |= IORING_ENTER_REGISTERED_RING;
-    long result = syscall(__NR_io_uring_enter, ring->uring.enter_ring_fd, 0, RING_GATHER_ANSWERS,
-                          flags, &argument, sizeof argument);
-    check(result < 0 ? -errno : (int)result);
-}
-
-void ring_kernel_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us)
+void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
 {
     struct io_uring_cqe *first;
     struct __kernel_timespec wait = {.tv_sec = (int64_t)(wait_ns / 1000000000u),
                                      .tv_nsec = (long long)(wait_ns % 1000000000u)};
     if (!ring->awake)
         wake_up(ring);
-    bool can = ring->uring.features & FEAT_MIN_TIMEOUT;
-    if (gather_us && can && io_uring_sq_ready(&ring->uring) == 0)
-        gather(ring, &wait, gather_us);
-    else
-        check(io_uring_submit_and_wait_timeout(&ring->uring, &first, 1, &wait, NULL));
+    check(io_uring_submit_and_wait_timeout(&ring->uring, &first, 1, &wait, NULL));
 }
 
 static void set_option(int fd, int level, int option)

@@ -31,9 +31,8 @@ void ring_kernel_close(struct ring *ring);
  * submission queue has room. */
 void ring_kernel_submit(struct ring *ring);
 
-/* Hands over and waits for one answer or wait_ns. With gather_us, where the kernel can (6.12): for
- * RING_GATHER_ANSWERS, or for gather_us if there is one by then. */
-void ring_kernel_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us);
+/* Hands over and waits for one answer or wait_ns. */
+void ring_kernel_wait(struct ring *ring, uint64_t wait_ns);
 
 /* A listening socket with SO_REUSEPORT and TCP_NODELAY (accepted sockets inherit it); *port is
  * what was bound. -errno on failure. */

@@ -438,9 +438,8 @@ void ring_kernel_submit(struct ring *ring)
     take_submissions(ring);
 }
 
-void ring_kernel_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us)
+void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
 {
-    (void)gather_us; /* an answer may always be the only one */
     take_submissions(ring);
     if (world.script.bytes == 0) {
         wind_down(ring);

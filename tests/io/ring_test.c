@@ -7,7 +7,6 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -80,7 +79,7 @@ static void takes_ops_there_and_back(void **state)
         assert_true(ring_flies(&bells[i], OP_WAKE));
     }
     while (rung < 20) {
-        ring_wait(ring, 1000000000u, 0);
+        ring_wait(ring, 1000000000u);
         while (ring_take(ring, &answer)) {
             assert_int_equal(answer.op, OP_WAKE);
             assert_true(ring_more(answer.flags));
@@ -92,7 +91,7 @@ static void takes_ops_there_and_back(void **state)
     for (size_t i = 0; i < 20; i++)
         ring_cancel(ring, &bells[i]);
     for (unsigned home = 0; home < 20;) {
-        ring_wait(ring, 1000000000u, 0);
+        ring_wait(ring, 1000000000u);
         while (ring_take(ring, &answer)) {
             struct ring_socket *bell = &bells[(uint32_t)answer.ref];
             ring_landed(bell, &answer);
@@ -100,60 +99,6 @@ static void takes_ops_there_and_back(void **state)
         }
     }
     for (size_t i = 0; i < 20; i++)
-        close(bells[i].fd);
-    ring_close(ring);
-}
-
-static void *ring_all(void *argument)
-{
-    struct ring_socket *bells = argument;
-    for (size_t i = 0; i < 3; i++)
-        eventfd_write(bells[i].fd, 1);
-    return NULL;
-}
-
-static void land_all(struct ring *ring, struct ring_socket *bells, unsigned *count, bool home)
-{
-    struct ring_answer answer;
-    while (ring_take(ring, &answer)) {
-        struct ring_socket *bell = &bells[(uint32_t)answer.ref];
-        ring_landed(bell, &answer);
-        *count += !home || bell->in_flight == 0;
-    }
-}
-
-/* One wait that brings what another thread says in three breaths; a kernel that cannot gather still
- * brings all of it, in as many waits as it likes. */
-static void gather_answers(bool able)
-{
-    char error[256];
-    struct ring *ring = ring_open(&config, error, sizeof error);
-    struct ring_socket bells[3] = {0};
-    unsigned rung = 0, waits = 0, home = 0;
-    pthread_t thread;
-    assert_non_null(ring);
-    ring->uring.features &= able ? UINT32_MAX : ~(1u << 15); /* as a kernel before 6.12 says it */
-    bool gathers = ring->uring.features >> 15 & 1;
-    for (uint64_t i = 0; i < 3; i++) {
-        bells[i] = (struct ring_socket){.fd = eventfd(0, EFD_NONBLOCK), .ref = 1ull << 32 | i};
-        ring_watch(ring, &bells[i]);
-    }
-    ring_submit(ring);
-    assert_int_equal(ring_ready(ring), 0);
-    assert_int_equal(pthread_create(&thread, NULL, ring_all, bells), 0);
-    for (; rung < 3; waits++) {
-        ring_wait(ring, 10000000000u, 500000);
-        land_all(ring, bells, &rung, false);
-    }
-    pthread_join(thread, NULL);
-    assert_true(waits == 1 || !gathers);
-    for (size_t i = 0; i < 3; i++)
-        ring_cancel(ring, &bells[i]);
-    while (home < 3) {
-        ring_wait(ring, 10000000000u, 0);
-        land_all(ring, bells, &home, true);
-    }
-    for (size_t i = 0; i < 3; i++)
         close(bells[i].fd);
     ring_close(ring);
 }
@@ -177,26 +122,12 @@ static void does_nothing_else(void **state)
     assert_int_equal(rmdir(directory), 0);
 }
 
-static void takes_several_with_one_waking(void **state)
-{
-    (void)state;
-    gather_answers(true);
-}
-
-static void does_without_where_the_kernel_cannot(void **state)
-{
-    (void)state;
-    gather_answers(false);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_to_mend),
         cmocka_unit_test(takes_ops_there_and_back),
         cmocka_unit_test(does_nothing_else),
-        cmocka_unit_test(takes_several_with_one_waking),
-        cmocka_unit_test(does_without_where_the_kernel_cannot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -390,9 +390,8 @@ void ring_kernel_submit(struct ring *ring)
     world_leave();
 }
 
-void ring_kernel_wait(struct ring *ring, uint64_t wait_ns, unsigned gather_us)
+void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
 {
-    (void)gather_us;
     world_enter();
     work();
     take_submissions(ring);
