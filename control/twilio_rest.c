@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define VERSION_PATH    "/2010-04-01/Accounts/"
+#define ACCOUNTS_PATH   "/2010-04-01/Accounts.json"
 #define URL_BYTES       HTTP_CLIENT_URL_BYTES_MAX
 #define CONNECT_MS      10000
 #define TOTAL_MS        30000
@@ -62,6 +63,23 @@ enum twilio_rest_opened twilio_rest_open(struct twilio_rest *rest, struct db *db
              "add twilio`, or TWILIO_AUTH_TOKEN",
              account);
     return TWILIO_REST_UNKNOWN;
+}
+
+bool twilio_rest_open_main(struct twilio_rest *rest, const struct options *options, char *error,
+                           size_t room)
+{
+    *rest = (struct twilio_rest){.options = options};
+    if (!options->account_sid || !options->auth_token ||
+        !twilio_rest_is_sid(options->account_sid, "AC") ||
+        !span_copy_text(span_of(options->auth_token), rest->secret, sizeof rest->secret)) {
+        snprintf(error, room,
+                 "set TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN: accounts are made "
+                 "with the token of the main one, an API key does not do");
+        return false;
+    }
+    snprintf(rest->account, sizeof rest->account, "%s", options->account_sid);
+    memcpy(rest->user, rest->account, sizeof rest->account);
+    return true;
 }
 
 void twilio_rest_close(struct twilio_rest *rest)
@@ -180,17 +198,37 @@ static bool ask_url(const struct twilio_rest *rest, const char *method, const ch
     return take_json(http_client_run(&request, response), response, json);
 }
 
+/* Where a path leads, without a host: the accounts' list, or something in the account. */
+static void write_path(const struct twilio_rest *rest, const char *path, char *text, size_t room)
+{
+    if (strcmp(path, TWILIO_REST_ACCOUNTS) == 0)
+        snprintf(text, room, ACCOUNTS_PATH);
+    else
+        snprintf(text, room, VERSION_PATH "%s/%s", rest->account, path);
+}
+
+int64_t twilio_rest_code(const struct http_client_response *response)
+{
+    int64_t code = 0;
+    json_t *object =
+        response->body ? json_read_object(span_from(response->body, response->bytes)) : NULL;
+    if (!json_read_integer(object, "code", 1, 999999, &code))
+        code = 0;
+    json_decref(object);
+    return code;
+}
+
 bool twilio_rest_ask(const struct twilio_rest *rest, const char *method, const char *path,
                      const struct twilio_rest_pair *pairs, size_t count, json_t **json,
                      struct http_client_response *response)
 {
-    char url[URL_BYTES];
+    char url[URL_BYTES], place[TWILIO_REST_PATH_BYTES + 64];
     bool is_get = strcmp(method, "GET") == 0;
     char *form = count > 0 ? write_form(pairs, count) : NULL;
     assert(count <= TWILIO_REST_PAIRS_MAX);
-    int bytes =
-        snprintf(url, sizeof url, "%s" VERSION_PATH "%s/%s%s%s", rest->options->twilio_api_base,
-                 rest->account, path, is_get && form ? "?" : "", is_get && form ? form : "");
+    write_path(rest, path, place, sizeof place);
+    int bytes = snprintf(url, sizeof url, "%s%s%s%s", rest->options->twilio_api_base, place,
+                         is_get && form ? "?" : "", is_get && form ? form : "");
     bool asked = false;
     *response = (struct http_client_response){.retry_after_s = -1};
     if (json)
@@ -206,14 +244,18 @@ bool twilio_rest_ask(const struct twilio_rest *rest, const char *method, const c
 /* ---- lists ---- */
 
 /* Where the next page is; "" where there is none. False: it leads elsewhere. */
-static bool find_next(const struct twilio_rest *rest, const json_t *page, char url[URL_BYTES])
+static bool find_next(const struct twilio_rest *rest, const char *path, const json_t *page,
+                      char url[URL_BYTES])
 {
     char prefix[sizeof VERSION_PATH + TWILIO_REST_SID_BYTES];
     const char *next = json_string_value(json_object_get(page, "next_page_uri"));
     url[0] = '\0';
     if (!next || !next[0])
         return true;
-    snprintf(prefix, sizeof prefix, VERSION_PATH "%s/", rest->account);
+    if (strcmp(path, TWILIO_REST_ACCOUNTS) == 0)
+        snprintf(prefix, sizeof prefix, ACCOUNTS_PATH "?");
+    else
+        snprintf(prefix, sizeof prefix, VERSION_PATH "%s/", rest->account);
     int bytes = snprintf(url, URL_BYTES, "%s%s", rest->options->twilio_api_base, next);
     return strncmp(next, prefix, strlen(prefix)) == 0 && !strstr(next, "..") && bytes > 0 &&
            bytes < URL_BYTES;
@@ -258,7 +300,7 @@ bool twilio_rest_list(const struct twilio_rest *rest, const char *path, const ch
         fine = json_is_array(items);
         goes_on = fine && show_items(items, each, context);
         if (goes_on)
-            fine = find_next(rest, page, url) && (!url[0] || pages < TWILIO_REST_PAGES_MAX);
+            fine = find_next(rest, path, page, url) && (!url[0] || pages < TWILIO_REST_PAGES_MAX);
         json_decref(page);
         page = NULL;
         http_client_free(response);

@@ -22,6 +22,7 @@
 #define TWILIO_REST_PATH_BYTES 512
 #define TWILIO_REST_PAIRS_MAX  24
 #define TWILIO_REST_SID_BYTES  35 /* two letters, 32 hexadecimal digits, NUL */
+#define TWILIO_REST_ACCOUNTS   "" /* a path: the accounts themselves, not something in one */
 
 struct twilio_rest {
     const struct options *options;
@@ -52,6 +53,10 @@ enum twilio_rest_opened twilio_rest_open(struct twilio_rest *rest, struct db *db
                                          char *error, size_t room);
 void twilio_rest_close(struct twilio_rest *rest); /* wipes it */
 
+/* As the main account with its token, which is needed to make others. False with a sentence. */
+bool twilio_rest_open_main(struct twilio_rest *rest, const struct options *options, char *error,
+                           size_t room);
+
 /* One request. path: behind /2010-04-01/Accounts/SID/, e.g. "Calls/CA....json". pairs: a query for
  * GET, a form else; at most TWILIO_REST_PAIRS_MAX. json (may be NULL): the answer's object of a
  * 2xx, the caller's; NULL where it has none (204). True when the answer is 2xx and, where it has a
@@ -60,6 +65,10 @@ void twilio_rest_close(struct twilio_rest *rest); /* wipes it */
 bool twilio_rest_ask(const struct twilio_rest *rest, const char *method, const char *path,
                      const struct twilio_rest_pair *pairs, size_t count, json_t **json,
                      struct http_client_response *response);
+
+/* The code of Twilio's own by which it refused, e.g. 21422; 0 where it gave none. Before
+ * http_client_free. */
+int64_t twilio_rest_code(const struct http_client_response *response);
 
 /* A list, each item in turn, as long as each returns true. name: of the array, e.g. "calls". path
  * and pairs as above; PageSize is set unless given. False: response says why; items seen so far

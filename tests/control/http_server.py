@@ -145,6 +145,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if rest == "Busy.json":
             told = {"code": 20429, "message": "Too Many Requests", "status": 429}
             return self.answer(429, json.dumps(told).encode(), Retry_After="3")
+        if rest == "Once.json":  # done, and no answer; a GET says how often
+            if self.command == "GET":
+                return self.answer(200, json.dumps({"done": len(ASKED.get("once", []))}).encode())
+            ASKED.setdefault("once", []).append(self.body)
+            self.close_connection = True
+            return None
         if rest == "Messages.json":
             return self.take_message(dict(urllib.parse.parse_qsl(self.body.decode())))
         kind = rest.split("/")[1].removesuffix(".json")

@@ -2,6 +2,7 @@
  * is set (twilio_api.mjs); pages and mishaps by a server of our own (http_server.py). */
 #include "tests/control/database.h"
 
+#include "control/carrier_number.h"
 #include "control/reconcile.h"
 #include "control/twilio_rest.h"
 
@@ -16,6 +17,7 @@
 #define ACCOUNT  "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define ACCOUNT2 "ACbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define CALL     "CAaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define NUMBER   "PNaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define RECORD   "REaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define KEY      "5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e"
 
@@ -127,6 +129,79 @@ static void every_request_we_make_is_one_that_twilio_describes(void **state)
     json_decref(json);
 }
 
+static bool count_any(const json_t *item, void *context)
+{
+    (void)item;
+    ++*(int *)context;
+    return true;
+}
+
+static void search_numbers(const char *kind)
+{
+    static const struct twilio_rest_pair wanted[] = {
+        {"PageSize", "50"}, {"VoiceEnabled", "true"}, {"AreaCode", "555"}, {"Contains", "555*"}};
+    char path[TWILIO_REST_PATH_BYTES];
+    int count = 0;
+    snprintf(path, sizeof path, "AvailablePhoneNumbers/US/%s.json", carrier_number_kind(kind));
+    must(twilio_rest_list(&rest, path, "available_phone_numbers", wanted, 4, count_any, &count,
+                          &answer));
+}
+
+static void numbers_are_searched_bought_set_up_and_released_as_described(void **state)
+{
+    static const struct twilio_rest_pair named[] = {{"FriendlyName", "ringbridge x"}},
+                                         numbered[] = {{"PhoneNumber", "+15550100"}};
+    struct twilio_rest_pair pairs[TWILIO_REST_PAIRS_MAX];
+    struct carrier_number_want want;
+    json_t *json;
+    int count = 0;
+    (void)state;
+    search_numbers("local");
+    search_numbers("toll_free");
+    search_numbers("mobile");
+    assert_true(carrier_number_wish(&want, "https://calls.example.com"));
+    size_t fields = carrier_number_fields(&want, pairs);
+    must(twilio_rest_ask(&rest, "POST", "IncomingPhoneNumbers/" NUMBER ".json", pairs, fields,
+                         &json, &answer));
+    json_decref(json);
+    pairs[fields++] = numbered[0];
+    pairs[fields++] = named[0];
+    pairs[fields++] = (struct twilio_rest_pair){"AddressSid", "ADaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    pairs[fields++] = (struct twilio_rest_pair){"BundleSid", "BUaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    must(
+        twilio_rest_ask(&rest, "POST", "IncomingPhoneNumbers.json", pairs, fields, &json, &answer));
+    assert_true(twilio_rest_is_sid(json_string_value(json_object_get(json, "sid")), "PN"));
+    json_decref(json);
+    must(twilio_rest_list(&rest, "IncomingPhoneNumbers.json", "incoming_phone_numbers", named, 1,
+                          count_any, &count, &answer));
+    must(twilio_rest_list(&rest, "IncomingPhoneNumbers.json", "incoming_phone_numbers", numbered, 1,
+                          count_any, &count, &answer));
+    must(twilio_rest_ask(&rest, "DELETE", "IncomingPhoneNumbers/" NUMBER ".json", NULL, 0, NULL,
+                         &answer));
+    assert_int_equal(answer.status, 204);
+}
+
+static void accounts_are_made_and_found_as_described(void **state)
+{
+    static const struct twilio_rest_pair named[] = {{"FriendlyName", "ringbridge x"}};
+    struct twilio_rest parent;
+    char error[256];
+    json_t *json;
+    int count = 0;
+    (void)state;
+    assert_true(twilio_rest_open_main(&parent, &options, error, sizeof error));
+    must(twilio_rest_list(&parent, TWILIO_REST_ACCOUNTS, "accounts", named, 1, count_any, &count,
+                          &answer));
+    must(twilio_rest_ask(&parent, "POST", TWILIO_REST_ACCOUNTS, named, 1, &json, &answer));
+    assert_true(twilio_rest_is_sid(json_string_value(json_object_get(json, "sid")), "AC"));
+    assert_non_null(json_string_value(json_object_get(json, "auth_token")));
+    json_decref(json);
+    twilio_rest_close(&parent);
+    options.auth_token = NULL;
+    assert_false(twilio_rest_open_main(&parent, &options, error, sizeof error));
+    options.auth_token = "the installation's token";
+}
+
 /* What comes back is made up; that it is asked for as described, and taken without complaint. */
 static void comparing_with_the_carriers_lists_asks_as_described(void **state)
 {
@@ -217,12 +292,29 @@ static void twilios_own_words_are_told(void **state)
     options.twilio_api_base = ours;
     assert_false(twilio_rest_ask(&rest, "GET", "Busy.json", NULL, 0, &json, &answer));
     assert_string_equal(answer.error, "Twilio answered 429: Too Many Requests (20429)");
+    assert_int_equal(twilio_rest_code(&answer), 20429);
     assert_true(answer.try_again);
     assert_int_equal(answer.retry_after_s, 3);
     http_client_free(&answer);
     options.twilio_api_base = "http://127.0.0.1:1";
     assert_false(twilio_rest_ask(&rest, "GET", "Busy.json", NULL, 0, &json, &answer));
     assert_int_equal(answer.end, HTTP_CLIENT_unreachable);
+}
+
+/* libcurl would send it again by itself on a connection that it had kept. */
+static void what_may_have_been_done_is_not_asked_a_second_time(void **state)
+{
+    static const struct twilio_rest_pair pairs[] = {{"To", "+15550100"}};
+    json_t *json;
+    (void)state;
+    options.twilio_api_base = ours;
+    must(twilio_rest_ask(&rest, "GET", "Once.json", NULL, 0, NULL, &answer)); /* and is kept */
+    assert_false(twilio_rest_ask(&rest, "POST", "Once.json", pairs, 1, &json, &answer));
+    assert_int_equal(answer.end, HTTP_CLIENT_broken); /* and not unreachable: it was done */
+    http_client_free(&answer);
+    must(twilio_rest_ask(&rest, "GET", "Once.json", NULL, 0, &json, &answer));
+    assert_int_equal(json_integer_value(json_object_get(json, "done")), 1);
+    json_decref(json);
 }
 
 static void credentials_are_the_organisations_own_first(void **state)
@@ -263,6 +355,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_request_we_make_is_one_that_twilio_describes,
                                         begin_rest, end_rest),
+        cmocka_unit_test_setup_teardown(
+            numbers_are_searched_bought_set_up_and_released_as_described, begin_rest, end_rest),
+        cmocka_unit_test_setup_teardown(accounts_are_made_and_found_as_described, begin_rest,
+                                        end_rest),
         cmocka_unit_test(comparing_with_the_carriers_lists_asks_as_described),
         cmocka_unit_test_setup_teardown(lists_are_filtered_as_described, begin_rest, end_rest),
         cmocka_unit_test_setup_teardown(what_is_not_described_is_refused_in_words, begin_rest,
@@ -270,6 +366,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_list_is_read_to_its_end, begin_rest, end_rest),
         cmocka_unit_test_setup_teardown(a_list_that_leads_astray_is_broken, begin_rest, end_rest),
         cmocka_unit_test_setup_teardown(twilios_own_words_are_told, begin_rest, end_rest),
+        cmocka_unit_test_setup_teardown(what_may_have_been_done_is_not_asked_a_second_time,
+                                        begin_rest, end_rest),
         cmocka_unit_test_teardown(credentials_are_the_organisations_own_first, end_rest),
     };
     return cmocka_run_group_tests(tests, begin, end);

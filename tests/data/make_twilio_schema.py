@@ -4,7 +4,8 @@
     make_twilio_schema.py twilio_api_v2010.json > twilio-api.json
 
 Takes the paths that ringbridge asks, with what they refer to. Prose and vendor extensions are dropped, telephone
-numbers replaced. Mended, because the description contradicts its own examples: a uri in an answer is a path."""
+numbers replaced. Mended, because the description contradicts its own examples: a uri in an answer is a path, a sid that is
+not there is null."""
 import json
 import re
 import sys
@@ -13,7 +14,10 @@ PREFIX = "/2010-04-01/Accounts/{AccountSid}"
 PATHS = ["/Calls.json", "/Calls/{Sid}.json", "/Calls/{CallSid}/Recordings.json", "/Calls/{CallSid}/Recordings/{Sid}.json",
          "/Recordings.json", "/Recordings/{Sid}.json", "/Conferences.json", "/Conferences/{Sid}.json",
          "/Conferences/{ConferenceSid}/Participants.json", "/Conferences/{ConferenceSid}/Participants/{CallSid}.json",
-         "/Messages.json"]
+         "/Messages.json", "/IncomingPhoneNumbers.json", "/IncomingPhoneNumbers/{Sid}.json",
+         "/AvailablePhoneNumbers/{CountryCode}/Local.json", "/AvailablePhoneNumbers/{CountryCode}/TollFree.json",
+         "/AvailablePhoneNumbers/{CountryCode}/Mobile.json"]
+ROOT_PATHS = ["/2010-04-01/Accounts.json"]
 PROSE = {"description", "summary", "tags", "externalDocs", "operationId", "title"}
 
 
@@ -22,7 +26,7 @@ def plain(node, wanted, names=False):
     if isinstance(node, list):
         return [plain(entry, wanted) for entry in node]
     if isinstance(node, str):
-        return re.sub(r"\+\d{8,15}", "+15550100", node)
+        return re.sub(r"(\+|%2B)\d{8,15}", r"\g<1>15550100", node)
     if not isinstance(node, dict):
         return node
     result = {}
@@ -31,6 +35,8 @@ def plain(node, wanted, names=False):
             continue
         if key == "$ref":
             wanted.add(value)
+        if key.endswith("_sid") and value == "":
+            value = None
         result[key] = plain(value, wanted, names=key in ("properties", "value", "examples", "responses") and not names)
     return result
 
@@ -47,8 +53,8 @@ def loosen(node):
 def main():
     source = json.load(open(sys.argv[1]))
     wanted, paths = set(), {}
-    for path in PATHS:
-        entry = plain(source["paths"][PREFIX + path], wanted)
+    for path in [PREFIX + path for path in PATHS] + ROOT_PATHS:
+        entry = plain(source["paths"][path], wanted)
         entry.pop("servers", None)
         for method in ("get", "post", "delete"):
             if method in entry:
@@ -56,7 +62,7 @@ def main():
                 for code, answer in entry[method]["responses"].items():
                     answer["description"] = code
                 entry[method]["responses"] = loosen(entry[method]["responses"])
-        paths[PREFIX + path] = entry
+        paths[path] = entry
     schemas, done = {}, set()
     while wanted - done:
         reference = sorted(wanted - done)[0]
