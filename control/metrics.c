@@ -1,6 +1,7 @@
 #include "control/metrics.h"
 
 #include "common/panic.h"
+#include "control/carrier_figures.h"
 #include "control/http_client.h"
 
 #include <inttypes.h>
@@ -177,4 +178,5 @@ void metrics_write(FILE *out, const struct metrics *metrics)
     tool_figures_write(out, &metrics->tools);
     job_figures_write(out, metrics->jobs, JOBS_KINDS_MAX);
     http_client_write_figures(out);
+    carrier_figures_write(out);
 }

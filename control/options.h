@@ -62,6 +62,8 @@ struct options {
     const char *calendar;
     unsigned slot; /* minutes */
     const char *org, *channel, *role, *label, *account, *url, *signature;
+    const char *country, *kind, *area_code, *contains, *address_sid, *bundle_sid, *key;
+    bool mend;
     unsigned limit; /* rows of a list */
     /* words that are not flags: words[0] is the command */
     const char *words[OPTIONS_WORDS_MAX];

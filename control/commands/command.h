@@ -15,6 +15,7 @@
 
 #define COMMAND_ID_TEXT 37
 
+int command_account(const struct options *options);
 int command_after(const struct options *options);
 int command_appointment(const struct options *options);
 int command_calls(const struct options *options);
@@ -29,6 +30,10 @@ int command_jobs(const struct options *options);
 int command_message(const struct options *options);
 int command_migrate(const struct options *options);
 int command_number(const struct options *options);
+bool command_number_carrier_is(const struct options *options); /* search, verify, configure */
+int command_number_carrier(const struct options *options, struct db *db);
+bool command_number_order_is(const struct options *options); /* buy, release, orders, money */
+int command_number_order(const struct options *options, struct db *db);
 int command_org(const struct options *options);
 int command_route(const struct options *options);
 int command_reconcile(const struct options *options);

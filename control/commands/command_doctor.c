@@ -1,3 +1,4 @@
+#include "control/carrier_check.h"
 #include "control/commands/command.h"
 #include "control/migrate.h"
 #include "control/store/accounts.h"
@@ -202,6 +203,36 @@ static void look_at_after(struct report *report, struct db *db)
     db_rows_free(rows);
 }
 
+static void find_at_carrier(const struct carrier_check_told *told, void *context)
+{
+    struct report *report = context;
+    char words[CARRIER_CHECK_WORDS_BYTES];
+    carrier_check_words(told, words);
+    find(report,
+         told->mended                          ? FINE
+         : told->kind == CARRIER_CHECK_UNKNOWN ? NOTE
+                                               : WRONG,
+         "at twilio", carrier_check_mend(told), "%s", words);
+}
+
+/* What Twilio has beside what we want, number by number. Only where it can be asked. */
+static void look_at_carrier(struct report *report, struct db *db)
+{
+    const struct options *options = report->options;
+    struct carrier_number_want want;
+    struct carrier_check check = {.options = options,
+                                  .mend = options->mend,
+                                  .by = command_who(),
+                                  .tell = find_at_carrier,
+                                  .context = report};
+    if (!options->public_url || !carrier_number_wish(&want, options->public_url))
+        return; /* said above */
+    if (carrier_check_run(&check, db) != DB_OK)
+        find(report, WRONG, "at twilio", "", "%s", db_error(db));
+    else if (check.numbers > 0 && check.differences == 0)
+        find(report, FINE, "at twilio", "", "%d numbers are set up as we want them", check.numbers);
+}
+
 static void look_at_schema(struct report *report, struct db *db)
 {
     struct db_rows *rows;
@@ -245,6 +276,7 @@ static void look_at_database(struct report *report)
         look_at_content(report, db);
         look_at_after(report, db);
         look_at_secrets(report, db);
+        look_at_carrier(report, db);
     }
     db_close(db);
 }

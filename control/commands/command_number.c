@@ -57,6 +57,10 @@ static int list(const struct options *options, struct db *db, const char *organi
 static int act(const struct options *options, struct db *db)
 {
     char organization[COMMAND_ID_TEXT];
+    if (command_number_carrier_is(options))
+        return command_number_carrier(options, db);
+    if (command_number_order_is(options))
+        return command_number_order(options, db);
     if (command_is(options, "add", 1, 1))
         return command_organization(options, db, organization) ? add(options, db, organization)
                : options->org                                  ? COMMAND_FAILED
@@ -70,9 +74,16 @@ static int act(const struct options *options, struct db *db)
 int command_number(const struct options *options)
 {
     if (!command_is(options, "add", 1, 1) && !command_is(options, "remove", 1, 1) &&
-        !command_is(options, "list", 0, 0))
-        return command_misuse("number add +15550100 --org NAME [--channel twilio] | number list "
-                              "[--org NAME] | number remove +15550100 [--channel CHANNEL]");
+        !command_is(options, "list", 0, 0) && !command_number_carrier_is(options) &&
+        !command_number_order_is(options))
+        return command_misuse(
+            "number add +15550100 --org NAME [--channel twilio] | number list [--org NAME] | "
+            "number remove +15550100 [--channel CHANNEL]\n"
+            "  at the carrier: number search [--country US] [--kind local] [--area-code N] | "
+            "number buy [+15550100] --org NAME | number release +15550100 --org NAME | "
+            "number verify | configure [+15550100] [--org NAME] | number orders | "
+            "number limit [AMOUNT CURRENCY --org NAME] | "
+            "number price [COUNTRY KIND AMOUNT CURRENCY]");
     struct db *db = command_open(options);
     if (!db)
         return COMMAND_FAILED;

@@ -19,6 +19,9 @@ int kinds_choose(const struct options *options, const struct job_kind *kinds[JOB
     kinds[count++] = &carrier_delete;
     kinds[count++] = &voicemail_after;
     kinds[count++] = &reconcile_job;
+    kinds[count++] = &number_buy;
+    kinds[count++] = &number_release;
+    kinds[count++] = &account_open;
     return count;
 }
 

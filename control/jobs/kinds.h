@@ -23,6 +23,9 @@ extern const struct job_kind carrier_delete;
 extern const struct job_kind voicemail_after;
 extern const struct job_kind reconcile_job;
 extern const struct job_kind text_send;
+extern const struct job_kind number_buy;
+extern const struct job_kind number_release;
+extern const struct job_kind account_open;
 
 /* Those that this control can do, with what it was given (--spool). Returns how many. */
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX]);

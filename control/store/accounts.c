@@ -84,6 +84,27 @@ enum db_result accounts_put(struct db *db, const struct seal *seal, const char *
                   NULL);
 }
 
+enum db_result accounts_keep(struct db *db, const struct seal *seal, const char *organization,
+                             const char *account, struct span token, const char *by, bool *kept)
+{
+    static const struct db_statement query = {"SELECT keep_account($1, $2::bytea, $3)", 3};
+    uint8_t sealed[ACCOUNTS_SECRET_MAX + SEAL_OVERHEAD_BYTES];
+    char context[ACCOUNTS_CONTEXT_MAX];
+    struct db_rows *rows;
+    assert(token.bytes > 0 && token.bytes < ACCOUNTS_SECRET_MAX);
+    accounts_context(organization, "twilio", account, context);
+    bool closed = seal_close(seal, context, token, sealed);
+    assert(closed);
+    enum db_result result = db_run(
+        db, &query,
+        db_values(db_text(account), db_bytes(span_from(sealed, token.bytes + SEAL_OVERHEAD_BYTES)),
+                  db_text(by)),
+        &rows);
+    *kept = result == DB_OK && db_cell_bool(rows, 0, 0);
+    db_rows_free(rows);
+    return result;
+}
+
 enum db_result accounts_remove(struct db *db, const char *organization, const char *kind,
                                const char *account, bool *removed)
 {
@@ -101,11 +122,18 @@ enum db_result accounts_remove(struct db *db, const char *organization, const ch
 
 enum db_result accounts_list(struct db *db, const char *organization, struct db_rows **rows)
 {
+    return accounts_list_of(db, organization, NULL, rows);
+}
+
+enum db_result accounts_list_of(struct db *db, const char *organization, const char *kind,
+                                struct db_rows **rows)
+{
     static const struct db_statement query = {
         "SELECT o.name, c.kind, c.account, to_char(c.updated_at, 'YYYY-MM-DD HH24:MI:SS') || 'Z', "
         "(c.sealed_previous IS NOT NULL)::text "
         "FROM credentials AS c JOIN organizations AS o ON o.id = c.organization_id "
-        "WHERE $1::uuid IS NULL OR c.organization_id = $1::uuid ORDER BY 1, 2, 3",
-        1};
-    return db_run(db, &query, db_values(db_text(organization)), rows);
+        "WHERE ($1::uuid IS NULL OR c.organization_id = $1::uuid) "
+        "AND ($2::text IS NULL OR c.kind = $2) ORDER BY 1, 2, 3",
+        2};
+    return db_run(db, &query, db_values(db_text(organization), db_text(kind)), rows);
 }

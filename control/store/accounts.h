@@ -36,7 +36,15 @@ enum db_result accounts_put(struct db *db, const struct seal *seal, const char *
                             const char *kind, const char *account, struct span secret);
 enum db_result accounts_remove(struct db *db, const char *organization, const char *kind,
                                const char *account, bool *removed);
-/* Columns: organisation name, kind, account, updated (text), has previous. No secrets. */
+/* The account that was made for an organisation, sealed: within a transaction that has named it.
+ * by: who wanted it. kept: false when it has one already. The caller has made sure of a key. */
+enum db_result accounts_keep(struct db *db, const struct seal *seal, const char *organization,
+                             const char *account, struct span token, const char *by, bool *kept);
+
+/* Columns: organisation name, kind, account, updated (text), has previous. No secrets. kind NULL:
+ * every kind. */
 enum db_result accounts_list(struct db *db, const char *organization, struct db_rows **rows);
+enum db_result accounts_list_of(struct db *db, const char *organization, const char *kind,
+                                struct db_rows **rows);
 
 #endif

@@ -6,12 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define CONTEXT_BYTES 128
-
-static void write_context(const char *organization, const char *id, char context[CONTEXT_BYTES])
+void endpoints_context(const char *organization, const char *id,
+                       char context[ENDPOINTS_CONTEXT_MAX])
 {
-    int bytes = snprintf(context, CONTEXT_BYTES, "endpoints/%s/%s", organization, id);
-    assert(bytes > 0 && bytes < CONTEXT_BYTES);
+    int bytes = snprintf(context, ENDPOINTS_CONTEXT_MAX, "endpoints/%s/%s", organization, id);
+    assert(bytes > 0 && bytes < ENDPOINTS_CONTEXT_MAX);
 }
 
 enum db_result endpoints_add(struct db *db, const struct seal *seal, const char *organization,
@@ -23,11 +22,11 @@ enum db_result endpoints_add(struct db *db, const struct seal *seal, const char 
         "VALUES ($1::uuid, $2::uuid, $3, $4, $5, $6::bytea)",
         6};
     uint8_t sealed[ENDPOINTS_SECRET_MAX + SEAL_OVERHEAD_BYTES];
-    char context[CONTEXT_BYTES];
+    char context[ENDPOINTS_CONTEXT_MAX];
     size_t bytes = strlen(secret);
     assert(bytes > 0 && bytes < ENDPOINTS_SECRET_MAX);
     uuid_make(id);
-    write_context(organization, id, context);
+    endpoints_context(organization, id, context);
     bool closed = seal_close(seal, context, span_of(secret), sealed);
     assert(closed); /* the caller has made sure of a key */
     return db_run(db, &query,
@@ -73,7 +72,7 @@ enum db_result endpoints_open(struct db *db, const struct seal *seal, const char
         "AND disabled_at IS NULL",
         2};
     struct db_rows *rows;
-    char context[CONTEXT_BYTES];
+    char context[ENDPOINTS_CONTEXT_MAX];
     size_t bytes;
     *target = (struct endpoints_target){.found = false};
     enum db_result result =
@@ -82,7 +81,7 @@ enum db_result endpoints_open(struct db *db, const struct seal *seal, const char
         uint8_t *sealed = db_cell_bytes(rows, 0, 1, &bytes);
         const char *url = db_cell(rows, 0, 0);
         target->found = true;
-        write_context(organization, id, context);
+        endpoints_context(organization, id, context);
         target->opened = sealed && seal_read(seal, context, span_from(sealed, bytes),
                                              target->secret, sizeof target->secret);
         if (target->opened)

@@ -9,7 +9,8 @@
 #include "control/seal.h"
 #include "control/uuid.h"
 
-#define ENDPOINTS_SECRET_MAX 2048 /* a signing secret, or Slack's URL; with NUL */
+#define ENDPOINTS_CONTEXT_MAX 128
+#define ENDPOINTS_SECRET_MAX  2048 /* a signing secret, or Slack's URL; with NUL */
 
 /* url: of a webhook, with the secret that signs; NULL: Slack's, and the secret is the URL. */
 enum db_result endpoints_add(struct db *db, const struct seal *seal, const char *organization,
@@ -19,6 +20,10 @@ enum db_result endpoints_remove(struct db *db, const char *organization, const c
                                 bool *removed);
 /* id, kind, target, label, state, created, organisation. No secrets. organization NULL: all. */
 enum db_result endpoints_list(struct db *db, const char *organization, struct db_rows **rows);
+
+/* What an endpoint's secret is sealed to: it opens nowhere else. */
+void endpoints_context(const char *organization, const char *id,
+                       char context[ENDPOINTS_CONTEXT_MAX]);
 
 /* What sending needs. Within a transaction of the organisation. found: false when it is gone or
  * disabled; opened: false when the secret does not open. */

@@ -7,7 +7,7 @@
 #include "control/db.h"
 #include "control/uuid.h"
 
-#define JOBS_KINDS_MAX     16
+#define JOBS_KINDS_MAX     32
 #define JOBS_KEEP_DAYS     30 /* how long a job that was done is remembered */
 #define JOBS_PAYLOAD_BYTES 65536
 

@@ -4,7 +4,8 @@
 set -eu
 control=$1
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+carrier=
+trap 'rm -rf "$work"; [ -z "$carrier" ] || kill "$carrier"' EXIT
 
 die() {
     echo "cli_test: $*" >&2
@@ -173,6 +174,36 @@ is 2 'recordings list' recordings export
 
 # Doctor, with everything in place and then not.
 export PUBLIC_URL=https://voice.example.com TWILIO_AUTH_TOKEN=t0ken TWILIO_ACCOUNT_SID=$account OPENAI_API_KEY=sk-x
+# Its account at the carrier, with the number that it has here, not set up yet.
+tests/practice/number_carrier.py "$account" s3cret +15550100 >"$work/carrier" &
+carrier=$!
+while [ ! -s "$work/carrier" ]; do sleep 0.1; done
+TWILIO_API_BASE=$(cat "$work/carrier")
+export TWILIO_API_BASE
+is 1 'voice_url is "https://demo.twilio.com/welcome/voice/", wanted "https://voice.example.com/api' number verify
+is 0 '1 numbers compared, 0 differences left' number configure +15550100 --org Acme
+is 0 '1 numbers compared, 0 differences$' number verify
+is 0 "Acme  *twilio  $account" account list
+is 0 '1 secrets are sealed\|2 secrets are sealed' account rotate
+is 1 'what a number costs is not known' number buy --org Acme
+is 2 'an amount is' number price US pigeon 1 USD
+is 2 'an amount is' number price US local cheap USD
+is 0 'set' number price US local 1.15 USD
+is 0 'US  *local  *1.1500' number price
+is 1 'may not spend anything' number buy --org Acme
+is 2 'which organisation' number limit 10 USD
+is 0 'set' number limit 10 USD --org Acme
+is 0 'Acme  *0  *10.0000  *USD' number limit
+is 2 'area-code is two to six' number buy --org Acme --area-code x
+is 2 'E.164' number buy 555 --org Acme
+is 2 'local, toll_free or mobile' number buy --org Acme --kind pigeon
+is 2 'two capital letters' number search --country us
+is 1 'no such number' number release +15550109 --org Acme
+is 0 '' number orders
+is 2 'account add' account
+is 1 'has an account' account add --org Acme
+PUBLIC_URL= is 1 'set PUBLIC_URL' number verify
+
 # After a call: settings, systems of the organisation's own, what goes out.
 is 2 'which organisation' after show
 is 2 'no setting "email"' after set --org Acme email=a@example.com

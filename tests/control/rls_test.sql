@@ -179,7 +179,15 @@ BEGIN
         VALUES (t.id, call, true, 'summed_up', 'about ' || t.letter);
         PERFORM add_delivery(t.id, t.id, call, t.id, 'webhook', 'call.completed', t.letter,
                              'somewhere', 'secret of ' || t.letter);
+        INSERT INTO number_limits (organization_id, spend_max, price_unit) VALUES (t.id, 10, 'USD');
+        INSERT INTO number_orders (organization_id, idempotency_key, wish, country, kind, price,
+                                   price_unit, ordered_by)
+        VALUES (t.id, t.letter, '{"country": "US", "kind": "local"}', 'US', 'local', 1.15, 'USD',
+                'somebody');
+        INSERT INTO carrier_changes (organization_id, what, by_whom)
+        VALUES (t.id, 'ordered', 'somebody');
     END LOOP;
+    INSERT INTO number_prices (country, kind, price, price_unit) VALUES ('US', 'local', 1.15, 'USD');
     INSERT INTO edges (name, run, calls, calls_max) VALUES ('edge', gen_random_uuid(), 1, 10);
 END $$;
 

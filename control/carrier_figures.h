@@ -1,0 +1,27 @@
+/* carrier_figures: what this process did at the carrier beside calls: numbers, webhooks of numbers,
+ * accounts. One set of counters for the process, shown to Prometheus. Thread: any. */
+#ifndef RINGBRIDGE_CONTROL_CARRIER_FIGURES_H
+#define RINGBRIDGE_CONTROL_CARRIER_FIGURES_H
+
+#include <stdio.h>
+
+/* One row: the name (ringbridge_control_NAME_total) and its help. */
+#define CARRIER_FIGURES(ROW)                                                                       \
+    ROW(numbers_bought, "Numbers bought.")                                                         \
+    ROW(numbers_found, "Of those: found at the carrier after an answer that never came.")          \
+    ROW(numbers_doubted, "Purchases of which the carrier did not say whether it made them.")       \
+    ROW(numbers_refused, "Orders of numbers that came to nothing.")                                \
+    ROW(numbers_released, "Numbers given back.")                                                   \
+    ROW(accounts_opened, "Accounts made for organisations.")
+
+enum carrier_figure {
+#define ROW(name, help) CARRIER_##name,
+    CARRIER_FIGURES(ROW)
+#undef ROW
+        CARRIER_FIGURES_COUNT
+};
+
+void carrier_figures_count(enum carrier_figure figure);
+void carrier_figures_write(FILE *out);
+
+#endif
