@@ -1,0 +1,305 @@
+"""Numbers and accounts at the carrier: searched, bought once whatever dies or is not answered, set up, compared with what
+we want, called, given back. The carrier is played by tests/practice/number_carrier.py; that what we ask is what Twilio
+describes is tests/control/twilio_rest_test.c's business."""
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+
+from system import ACCOUNT, BIN, PUBLIC_URL, ROOT, TOKEN, System, eventually, run
+
+sys.path.insert(0, str(ROOT / "tests/practice"))
+from number_carrier import NumberCarrier  # noqa: E402
+
+NUMBER, OTHER, THIRD = "+15550111", "+15550112", "+15550113"
+VOICE = f"{PUBLIC_URL}/api/twilio/incoming-call#rc=3&rp=all"
+STATUS = f"{PUBLIC_URL}/api/twilio/status-callback#rc=5&rp=all"
+
+
+def world(carrier):
+    system = System()
+    system.settings["TWILIO_API_BASE"] = carrier.base
+    return system
+
+
+def buyer(system, name="A", spend="100", price="1.15"):
+    """An organisation that may buy."""
+    org = system.control("org", "add", name).strip().split()[-1]
+    system.control("number", "price", "US", "local", price, "USD")
+    system.control("number", "limit", spend, "USD", "--org", org)
+    return org
+
+
+def ask(system, *words):
+    """A command's status and all it says."""
+    done = subprocess.run([BIN / "ringbridge-control", *map(str, words)], text=True, capture_output=True,
+                          env=system.environment())
+    return done.returncode, done.stdout + done.stderr
+
+
+def change(system, statement):
+    subprocess.run(["psql", system.database_url, "-Xqc", "SET row_security = off", "-c", statement], check=True,
+                   capture_output=True)
+
+
+def hurry(system, leases=False):
+    """Pauses are for others, and so is the minute after which an unanswered request must have had its effect. leases: those
+    of the dead too."""
+    change(system, "UPDATE number_orders SET asked_at = asked_at - interval '2 minutes' WHERE state = 'asked'")
+    change(system, "UPDATE jobs SET due_at = now() WHERE state = 'queued'" + (" OR state = 'leased'" if leases else ""))
+
+
+def order(system, key):
+    return next(iter(system.sql(f"SELECT * FROM number_orders WHERE idempotency_key = '{key}'")), None)
+
+
+def start_buying(system, org, key, *flags):
+    return subprocess.Popen([BIN / "ringbridge-control", "number", "buy", "--org", org, "--key", key, *flags], text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=system.environment())
+
+
+def metric(system, name):
+    return system.metric(f"ringbridge_control_{name}_total")
+
+
+# ---- the whole way ----
+
+def a_number_is_bought_set_up_verified_called_and_given_back():
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        org = buyer(system)
+        carrier.stock(NUMBER, OTHER)
+        carrier.stock("+491555", country="DE", kind="Mobile")
+        found = json.loads(system.control("number", "search", "--area-code", "555", "--json"))
+        assert [row["number"] for row in found] == [NUMBER, OTHER] and found[0]["capabilities"].startswith("voice sms")
+        assert system.control("number", "buy", "--org", org, "--area-code", "555").strip() == NUMBER
+        row = carrier.number(NUMBER)
+        assert (row["voice_url"], row["voice_fallback_url"], row["status_callback"]) == (VOICE, VOICE, STATUS), row
+        assert row["sms_url"] == f"{PUBLIC_URL}/api/twilio/incoming-sms#rc=3&rp=all"
+        assert {row[f"{name}_method"] for name in ("voice", "voice_fallback", "status_callback", "sms")} == {"POST"}
+        kept = system.sql("SELECT * FROM number_orders")[0]
+        assert (kept["state"], kept["phone_number"], kept["number_sid"], kept["account_sid"]) == (
+            "bought", NUMBER, row["sid"], ACCOUNT), kept
+        assert row["friendly_name"] == f"ringbridge {kept['id']}"
+        assert ask(system, "number", "verify") == (0, "1 numbers compared, 0 differences\n")
+        report = system.call(say=["Hello."], to=NUMBER)
+        assert report, "nobody answered"
+        assert system.sql("SELECT organization_id FROM conversations")[0]["organization_id"] == org
+        assert system.control("number", "release", NUMBER, "--org", org) == f"released {NUMBER}\n"
+        assert carrier.released == [NUMBER] and carrier.number(NUMBER) is None
+        assert system.sql("SELECT * FROM phone_numbers") == []
+        assert system.sql("SELECT state FROM number_orders") == [{"state": "released"}]
+        said = [(row["what"], row["phone_number"]) for row in system.sql(
+            "SELECT what, phone_number FROM carrier_changes ORDER BY created_at")]
+        assert said == [("limited", None), ("ordered", None), ("bought", NUMBER), ("release_ordered", NUMBER),
+                        ("released", NUMBER)], said
+        eventually("it is counted", lambda: (metric(system, "numbers_bought"), metric(system, "numbers_released")) == (1, 1))
+        status, said = ask(system, "number", "release", NUMBER, "--org", org)
+        assert status == 1 and "has no such number" in said, said
+
+
+# ---- once ----
+
+def an_answer_that_did_not_come_is_found_and_nothing_is_bought_twice():
+    mishaps = ["busy", "lost", "failure", "gateway", "silence", "half", "nonsense"]
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        org = buyer(system)
+        for count, mishap in enumerate(mishaps, 1):
+            carrier.stock(f"+1555020{count}", f"+1555021{count}")
+            carrier.mishaps["buy"] = [mishap]
+            buying = start_buying(system, org, mishap)
+
+            def is_bought():
+                hurry(system)
+                found = order(system, mishap)
+                return found and found["state"] == "bought" and found
+            bought = eventually(f"{mishap}: the number is ours", is_bought)
+            assert buying.communicate(timeout=60)[0].strip() == bought["phone_number"], mishap
+            assert len(carrier.sold) == count, (mishap, carrier.sold)
+            assert carrier.number(bought["phone_number"])["sid"] == bought["number_sid"]
+            for number in (f"+1555020{count}", f"+1555021{count}"):
+                carrier.shelf.pop(number, None)
+        asked = [fields["PhoneNumber"] for kind, fields in carrier.asked if kind == "buy"]
+        assert asked.count("+15550201") == 2 and asked.count("+15550206") == 1, asked
+        assert len(system.sql("SELECT * FROM phone_numbers")) == len(mishaps)
+
+
+def killed_at_any_moment_it_buys_exactly_one():
+    dice = random.Random(5)
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        org = buyer(system)
+        for count in range(1, 9):
+            carrier.stock(f"+1555030{count}", f"+1555031{count}")
+            how = ("hold before", "hold after")[count % 2] if count <= 4 else None
+            carrier.mishaps["buy"] = [how] if how else []
+            carrier.gate.clear()
+            carrier.held.clear()
+            buying = start_buying(system, org, f"kill-{count}")
+            if how:
+                assert carrier.held.wait(20), how
+            else:
+                eventually("it is ordered", lambda: order(system, f"kill-{count}"))
+                threading.Event().wait(dice.random() * 0.6)  # the moment is the dice's
+            system.stop("control", signal.SIGKILL)
+            carrier.gate.set()
+            hurry(system, leases=True)
+            system.start_control()
+
+            def is_bought():
+                hurry(system)
+                found = order(system, f"kill-{count}")
+                return found["state"] == "bought" and found
+            bought = eventually(f"{count}: the number is ours", is_bought, 40)
+            assert buying.communicate(timeout=60)[0].strip() == bought["phone_number"]
+            assert len(carrier.sold) == count, (how, carrier.sold)
+            for number in (f"+1555030{count}", f"+1555031{count}"):
+                carrier.shelf.pop(number, None)
+        assert len(system.sql("SELECT * FROM phone_numbers")) == 8
+
+
+def a_number_that_is_gone_is_passed_over():
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        org = buyer(system)
+        carrier.stock(NUMBER, gone=True)
+        carrier.stock(OTHER)
+        buying = start_buying(system, org, "any")
+        eventually("the first was gone", lambda: (found := order(system, "any")) and found["passed_over"] == [NUMBER])
+
+        def is_bought():
+            hurry(system)
+            return order(system, "any")["state"] == "bought"
+        eventually("the second is ours", is_bought)
+        assert buying.communicate(timeout=60)[0].strip() == OTHER
+        status, said = ask(system, "number", "buy", NUMBER, "--org", org)
+        assert status == 1 and "21422" in said, said
+        status, said = ask(system, "number", "buy", "--org", org, "--area-code", "999")
+        assert status == 1 and "the carrier has no such number" in said, said
+        assert carrier.sold == [OTHER]
+
+
+# ---- who may, and how much ----
+
+def nobody_spends_more_than_is_allowed():
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        carrier.stock(NUMBER, OTHER, THIRD)
+        org = system.control("org", "add", "A").strip().split()[-1]
+        for words, why in (((), "what a number costs is not known"),
+                           (("number", "price", "US", "local", "1.15", "USD"), "may not spend anything"),
+                           (("number", "limit", "20", "EUR", "--org", org), "different currencies"),
+                           (("number", "limit", "1.14", "USD", "--org", org), "more than its numbers may cost")):
+            if words:
+                system.control(*words)
+            status, said = ask(system, "number", "buy", "--org", org)
+            assert status == 1 and why in said, said
+        assert carrier.asked == [] and system.sql("SELECT * FROM number_orders") == []
+        system.control("number", "limit", "2.50", "USD", "--org", org)
+        both = [start_buying(system, org, f"at-once-{n}") for n in range(3)]
+        said = [done.communicate(timeout=60)[0] for done in both]
+        assert sum("more than its numbers may cost" in text for text in said) == 1, said
+        assert len(carrier.sold) == 2, carrier.sold
+        number = carrier.sold[0]
+        assert json.loads(system.control("number", "limit", "--json"))[0]["this_month"] == "2.3000"
+        system.control("number", "release", number, "--org", org)
+        status, said = ask(system, "number", "buy", "--org", org)
+        assert status == 1 and "more than" in said, "the month of a number that was given back is paid for"
+        change(system, "UPDATE number_orders SET released_at = now() - interval '32 days' WHERE state = 'released'")
+        key = ("--org", org, "--key", "again")
+        assert ask(system, "number", "buy", *key)[1] == ask(system, "number", "buy", *key)[1] == THIRD + "\n"
+        assert len(carrier.sold) == 3
+        status, said = ask(system, "number", "buy", "--area-code", "555", *key)
+        assert status == 1 and "was given to another order" in said, said
+
+
+# ---- what is and what should be ----
+
+def doctor_names_each_difference_and_mends_it():
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        system.organisation("A", NUMBER)
+        system.control("number", "add", OTHER, "--org", "A")
+        system.control("number", "add", THIRD, "--org", "A")
+        carrier.own(NUMBER, VoiceUrl=VOICE, VoiceFallbackUrl=VOICE, StatusCallback=STATUS, SmsUrl=f"{PUBLIC_URL}/api/twilio/"
+                    "incoming-sms#rc=3&rp=all", VoiceMethod="post")
+        carrier.own(OTHER, VoiceApplicationSid="AP" + "0" * 32, StatusCallback=STATUS, StatusCallbackMethod="GET")
+        carrier.own("+15550114")
+        status, said = ask(system, "doctor", "--socket", system.socket_path)
+        assert status == 1 and f"{THIRD} (A): account {ACCOUNT} does not have it" in said, said
+        assert f"+15550114: account {ACCOUNT} has it, and no organisation" in said
+        for difference in (f'voice_url is "https://demo.twilio.com/welcome/voice/", wanted "{VOICE}"',
+                           f'voice_fallback_url is "", wanted "{VOICE}"', 'status_callback_method is "GET", wanted "POST"',
+                           f'voice_application_sid is "AP{"0" * 32}", wanted ""'):
+            assert f"{OTHER} (A): {difference}" in said, (difference, said)
+        assert f"{NUMBER} (A)" not in said and "\nwrong  at twilio    " in said, said
+        carrier.mishaps["change"] = ["busy"]
+        status, said = ask(system, "doctor", "--mend", "--socket", system.socket_path)
+        assert status == 1 and f"{OTHER}: account {ACCOUNT}: Twilio answered 429" in said, said
+        status, said = ask(system, "number", "verify", OTHER, "--org", "A")
+        assert status == 1 and "1 numbers compared, 5 differences" in said, said
+        status, said = ask(system, "doctor", "--mend", "--socket", system.socket_path)
+        assert status == 1 and f"{OTHER} (A): voice_url was" in said and ": mended" in said, said
+        system.control("number", "remove", THIRD)
+        assert ask(system, "number", "verify", "--org", "A") == (0, "2 numbers compared, 0 differences\n")
+        mended = system.sql("SELECT phone_number, detail FROM carrier_changes WHERE what = 'mended'")
+        assert len(mended) >= 1 and mended[-1]["phone_number"] == OTHER, mended
+        assert mended[-1]["detail"]["status_callback_method"] == "GET", mended
+        assert ask(system, "doctor", "--socket", system.socket_path)[0] == 0, "nobody's number is a note"
+        carrier.mishaps["list"] = ["half"]
+        status, said = ask(system, "number", "verify")
+        assert status == 1 and f"account {ACCOUNT}:" in said, said
+
+
+# ---- accounts ----
+
+def an_organisation_gets_an_account_of_its_own_once():
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        org = buyer(system)
+        carrier.stock(NUMBER)
+        carrier.mishaps["open"] = ["half"]
+        opening = subprocess.Popen([BIN / "ringbridge-control", "account", "add", "--org", org], text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=system.environment())
+
+        def is_there():
+            hurry(system)
+            return json.loads(system.control("account", "list", "--json"))
+        account = eventually("it has an account", is_there)[0]["account"]
+        assert opening.communicate(timeout=60)[0].strip() == account
+        assert list(carrier.accounts) == [ACCOUNT, account], "one, and one only"
+        status, said = ask(system, "account", "add", "--org", org)
+        assert status == 1 and f"the organisation has an account: {account}" in said, said
+        assert system.control("number", "buy", "--org", org).strip() == NUMBER
+        assert carrier.number(NUMBER)["account_sid"] == account
+        fields = {"CallSid": "CA" + "1" * 32, "AccountSid": account, "From": "+15550177", "To": NUMBER,
+                  "CallStatus": "ringing", "Direction": "inbound"}
+        own = carrier.accounts[account]["token"]
+        assert system.post("/api/twilio/incoming-call", fields, token=TOKEN)[0] == 403
+        assert system.post("/api/twilio/incoming-call", fields, token=own)[0] == 200
+        put_token(system, org, account, "the-secondary-one")  # the primary one becomes the previous one
+        eventually("the new token is known", lambda: system.post(
+            "/api/twilio/incoming-call", fields, token="the-secondary-one")[0] == 200)
+        assert system.post("/api/twilio/incoming-call", fields, token=own)[0] == 200
+        sealed = "SELECT encode(sealed, 'hex') AS one, encode(sealed_previous, 'hex') AS other FROM credentials"
+        before = system.sql(sealed)[0]
+        system.settings |= {"RINGBRIDGE_SECRET_KEY": "6f" * 32, "RINGBRIDGE_SECRET_KEY_PREVIOUS": "5e" * 32}
+        assert system.control("account", "rotate") == "2 secrets are sealed with RINGBRIDGE_SECRET_KEY\n"
+        after = system.sql(sealed)[0]
+        assert not {before["one"], before["other"]} & {after["one"], after["other"]}
+        del system.settings["RINGBRIDGE_SECRET_KEY_PREVIOUS"]
+        system.stop("control")
+        system.start_control()
+        eventually("edge has control again", lambda: system.post(
+            "/api/twilio/incoming-call", fields, token="the-secondary-one")[0] == 200)
+        assert system.post("/api/twilio/incoming-call", fields, token=own)[0] == 200
+        for name in ("control", "edge"):
+            assert own not in system.log(name) and TOKEN not in system.log(name), name
+
+
+def put_token(system, org, account, token):
+    subprocess.run([BIN / "ringbridge-control", "credential", "add", "twilio", "--org", org, "--account", account],
+                   input=token + "\n", text=True, check=True, capture_output=True, env=system.environment())
+
+
+if __name__ == "__main__":
+    run(a_number_is_bought_set_up_verified_called_and_given_back,
+        an_answer_that_did_not_come_is_found_and_nothing_is_bought_twice, killed_at_any_moment_it_buys_exactly_one,
+        a_number_that_is_gone_is_passed_over, nobody_spends_more_than_is_allowed,
+        doctor_names_each_difference_and_mends_it, an_organisation_gets_an_account_of_its_own_once)
