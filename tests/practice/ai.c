@@ -14,6 +14,7 @@
 struct options {
     const char *address, *cert, *key, *script, *record;
     uint16_t port;
+    unsigned receive_bytes;
     bool mute;
 };
 
@@ -30,6 +31,7 @@ static const char help[] =
     "    --session-seconds S  until session_expired: 3600\n"
     "    --record FILE        every event as a JSON line, audio cut short\n"
     "    --record-audio DIR   what each caller said, as DIR/<session>.wav\n"
+    "    --receive-bytes N    what waits in the kernel for one that does not read: as it likes\n"
     "    --no-voice           do not load espeak-ng (for tone and echo only)\n"
     "    --verbose            the dialogue on stderr\n"
     "    --misbehave NAME     in every session; one of:\n";
@@ -98,6 +100,8 @@ static bool read_option(int letter, const char *value, struct options *options, 
     case 'a':
         ai->record_audio = value;
         return true;
+    case 'R':
+        return read_number(value, &options->receive_bytes) && options->receive_bytes >= 1;
     case 'n':
         options->mute = true;
         return true;
@@ -132,6 +136,7 @@ static int read_options(int argc, char **argv, struct options *options, struct a
                                           {"session-seconds", required_argument, NULL, 'S'},
                                           {"record", required_argument, NULL, 'r'},
                                           {"record-audio", required_argument, NULL, 'a'},
+                                          {"receive-bytes", required_argument, NULL, 'R'},
                                           {"no-voice", no_argument, NULL, 'n'},
                                           {"verbose", no_argument, NULL, 'v'},
                                           {"misbehave", required_argument, NULL, 'm'},
@@ -180,6 +185,7 @@ static int serve(struct ai *ai, const struct options *options, struct peer_tls *
 {
     struct peer_listen listen = {.address = options->address,
                                  .port = options->port,
+                                 .receive_bytes = options->receive_bytes,
                                  .tls = tls,
                                  .hooks = &ai_door_hooks,
                                  .owner = ai,

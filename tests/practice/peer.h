@@ -137,9 +137,10 @@ struct peer_hooks {
 /* ---- servers ---- */
 
 struct peer_listen {
-    const char *address;  /* NULL: "127.0.0.1" */
-    uint16_t port;        /* 0: any free one */
-    struct peer_tls *tls; /* NULL: plain */
+    const char *address;    /* NULL: "127.0.0.1" */
+    uint16_t port;          /* 0: any free one */
+    unsigned receive_bytes; /* SO_RCVBUF of its connections; 0: as the kernel likes */
+    struct peer_tls *tls;   /* NULL: plain */
     const struct peer_hooks *hooks;
     void *owner;              /* first owner of every connection */
     size_t message_bytes_max; /* 0: PEER_MESSAGE_BYTES_MAX */

@@ -44,6 +44,8 @@ static int bind_to(const struct peer_listen *options)
     if (fd < 0)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    if (options->receive_bytes) /* before listening: a connection inherits it */
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &options->receive_bytes, sizeof(int));
     if (inet_pton(AF_INET, text, &address.sin_addr) != 1 ||
         bind(fd, (struct sockaddr *)&address, sizeof address) != 0 || listen(fd, 4096) != 0) {
         fprintf(stderr, "peer: cannot listen on %s:%u: %s\n", text, options->port, strerror(errno));
