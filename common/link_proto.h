@@ -41,7 +41,7 @@
  *    "peer":"198.51.100.7","headers":{"lower-case-name":"value",..},"deadline_ms":8000}, raw =
  * body. Passed on headers: host, content-type, authorization, x-twilio-signature,
  *    i-twilio-idempotency-token, user-agent, accept, origin, cookie, x-retell-signature,
- *    range.
+ *    range, idempotency-key.
  *    RESPONSE {"status":200,"headers":{"content-type":"text/xml"}}, raw = body.
  * REQUEST "admit" (a stream arrived whose ticket this edge was not told about):
  *    {"kind":"admit","ticket":"..","signature":"X-Twilio-Signature value or empty"}

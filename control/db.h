@@ -80,6 +80,7 @@ struct db_config db_config_admin(const char *url);
 
 /* Roles of sql/0001. The URL's user must be one of them or a member. */
 #define DB_ROLE_SERVING "ringbridge_serving"
+#define DB_ROLE_API     "ringbridge_api"
 #define DB_ROLE_ADMIN   "ringbridge_admin"
 
 struct db;

@@ -51,6 +51,7 @@ static const struct command {
      "messages that callers left with the agent"},
     {"token", command_token, "add --org NAME --role ROLE | list | revoke ID",
      "tokens for people and programs; add prints the token, once"},
+    {"audit", command_audit, "list [--org NAME]", "who wanted what changed through the API"},
     {"credential", command_credential,
      "add twilio --org NAME --account SID | add openai --org NAME | list | remove ...",
      "an organisation's own secrets, sealed; read from standard input"},

@@ -27,6 +27,7 @@
     ROW(recording_status)                                                                          \
     ROW(voicemail_recording)                                                                       \
     ROW(media) /* no webhook: somebody with a link to a recording */                               \
+    ROW(api)   /* no webhook: the REST API */                                                      \
     ROW(other)
 
 /* What became of a webhook. */
@@ -44,6 +45,7 @@
     ROW(unknown_account) /* 403: nobody's AccountSid */                                            \
     ROW(wrong_account)   /* 403: the account belongs to another organisation */                    \
     ROW(malformed)       /* 400, 413 */                                                            \
+    ROW(refused)         /* by the API: token, role, rate, or a value */                           \
     ROW(not_found)       /* 404 */                                                                 \
     ROW(wrong_method)    /* 405 */                                                                 \
     ROW(unavailable)     /* 503: try again */                                                      \

@@ -64,7 +64,7 @@ static bool make_roles(struct db *db, char *error, size_t room)
                        "Check DATABASE_URL and that PostgreSQL runs", error, room);
     return explain(db, "cannot make the roles of ringbridge",
                    "Let a superuser run sql/roles.sql once and then: GRANT ringbridge_serving, "
-                   "ringbridge_gate, ringbridge_admin TO the user of DATABASE_URL;",
+                   "ringbridge_gate, ringbridge_api, ringbridge_admin TO the user of DATABASE_URL;",
                    error, room);
 }
 

@@ -26,6 +26,7 @@ struct options {
     unsigned workers;          /* --workers */
     unsigned job_workers;      /* --job-workers */
     unsigned tool_workers;     /* --tool-workers */
+    unsigned api_workers;      /* --api-workers; 0: no API */
     const char *media_dir;     /* --media-dir */
     const char *spool_dir;     /* --spool, or NULL */
     const char *journal_dir;   /* --journal, or NULL */
@@ -64,7 +65,9 @@ struct options {
     const char *org, *channel, *role, *label, *account, *url, *signature;
     const char *country, *kind, *area_code, *contains, *address_sid, *bundle_sid, *key;
     bool mend;
-    unsigned limit; /* rows of a list */
+    const char *scopes, *expires; /* of a token, or NULL */
+    unsigned rate;                /* a minute */
+    unsigned limit;               /* rows of a list */
     /* words that are not flags: words[0] is the command */
     const char *words[OPTIONS_WORDS_MAX];
     int words_count;

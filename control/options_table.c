@@ -11,7 +11,8 @@ const struct options_row options_table[] = {
      "ringbridge_serving. A password belongs in the variable, never in the flag"},
     {NULL, "RINGBRIDGE_DATABASE_SERVING_URL", OPTIONS_TEXT, AT(database_serving_url), 0, 0, NULL,
      NULL, SERVING,
-     "PostgreSQL for serve: a login that is a member of ringbridge_serving and nothing else. "
+     "PostgreSQL for serve: a login that is a member of ringbridge_serving and ringbridge_api "
+     "and nothing else. "
      "Default: DATABASE_URL, from which serve steps down to ringbridge_serving"},
     {"socket", "RINGBRIDGE_SOCKET", OPTIONS_TEXT, AT(socket_path), 0, 0,
      "/run/ringbridge/control.sock", "PATH", SERVING, "Unix socket on which edges connect"},
@@ -21,6 +22,9 @@ const struct options_row options_table[] = {
      SERVING, "Threads for slow work (recordings), at low priority; 0: other controls do it"},
     {"tool-workers", "RINGBRIDGE_TOOL_WORKERS", OPTIONS_NUMBER, AT(tool_workers), 0, 64, "8", "N",
      SERVING, "Threads that carry out functions called by AIs; 0: other controls do it"},
+    {"api-workers", "RINGBRIDGE_API_WORKERS", OPTIONS_NUMBER, AT(api_workers), 0, 64, "4", "N",
+     SERVING,
+     "Threads that answer the REST API, apart from those of webhooks; 0: this control has no API"},
     {"media-dir", "RINGBRIDGE_MEDIA_DIR", OPTIONS_TEXT, AT(media_dir), 0, 0,
      "/var/lib/ringbridge/media", "DIR", " serve doctor recordings ",
      "Where recordings and attachments are kept"},
@@ -93,7 +97,7 @@ const struct options_row options_table[] = {
     {"org", "RINGBRIDGE_ORG", OPTIONS_TEXT, AT(org), 0, 0, NULL, "NAME",
      " number config token credential calls jobs reconcile recordings route voicemail after "
      "endpoint "
-     "deliveries template tool appointment message account ",
+     "deliveries template tool appointment message account audit ",
      "Organisation, by name or id"},
     {"channel", "RINGBRIDGE_CHANNEL", OPTIONS_TEXT, AT(channel), 0, 0, NULL, "CHANNEL",
      " number config ", "number: twilio, retell or whatsapp; config: voice, sms or whatsapp"},
@@ -117,6 +121,14 @@ const struct options_row options_table[] = {
      "How long an appointment is"},
     {"role", "RINGBRIDGE_ROLE", OPTIONS_TEXT, AT(role), 0, 0, "viewer", "ROLE", " token ",
      "What the token may: viewer, operator or admin"},
+    {"scopes", "RINGBRIDGE_SCOPES", OPTIONS_TEXT, AT(scopes), 0, 0, NULL, "GROUPS", " token ",
+     "Groups of the API that the token is good for, with commas between: calls,recordings. "
+     "Default: "
+     "all that its role may"},
+    {"expires", "RINGBRIDGE_EXPIRES", OPTIONS_TEXT, AT(expires), 0, 0, NULL, "TIME", " token ",
+     "Until when the token is good: a time, or \"90 days\" from now. Default: until it is revoked"},
+    {"rate", "RINGBRIDGE_RATE", OPTIONS_NUMBER, AT(rate), 1, 60000, "600", "N", " token ",
+     "How many requests a minute the token may make"},
     {"label", "RINGBRIDGE_LABEL", OPTIONS_TEXT, AT(label), 0, 0, "", "TEXT",
      " token route endpoint ", "For whom the token is; what the route or endpoint is called"},
     {"account", "RINGBRIDGE_ACCOUNT", OPTIONS_TEXT, AT(account), 0, 0, NULL, "SID", " credential ",
@@ -127,12 +139,12 @@ const struct options_row options_table[] = {
      " verify-signature ", "Value of X-Twilio-Signature"},
     {"limit", "RINGBRIDGE_LIMIT", OPTIONS_NUMBER, AT(limit), 1, 200, "50", "N",
      " calls jobs reconcile recordings voicemail deliveries tool appointment "
-     "message number ",
+     "message number audit ",
      "Longest list"},
     {"json", "RINGBRIDGE_JSON", OPTIONS_SWITCH, AT(json), 0, 0, "0", NULL,
      " org number config token credential calls jobs reconcile recordings route voicemail doctor "
      "after "
-     "endpoint deliveries tool appointment message account ",
+     "endpoint deliveries tool appointment message account audit ",
      "JSON instead of text"},
     {"call", "RINGBRIDGE_CALL", OPTIONS_TEXT, AT(call), 0, 0, NULL, "ID", " template ",
      "Of this call, by id or CallSid"},

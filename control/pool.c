@@ -21,7 +21,8 @@ struct pool {
 void work_free(struct work *work)
 {
     free(work->frame);
-    edge_drop(work->edge);
+    if (work->edge)
+        edge_drop(work->edge);
     work->frame = NULL;
     work->edge = NULL;
 }
@@ -107,19 +108,35 @@ struct pool *pool_open(const struct pool_config *config, char *error, size_t roo
     return pool;
 }
 
+/* With the lock held. */
+static bool put(struct pool *pool, const struct work *work)
+{
+    if (pool->closing || pool->count == POOL_WAITING_MAX)
+        return false;
+    pool->waiting[(pool->head + pool->count) % POOL_WAITING_MAX] = *work;
+    pool->count++;
+    COUNT(pool->config.metrics, queue_waiting);
+    pthread_cond_signal(&pool->some);
+    return true;
+}
+
 bool pool_submit(struct pool *pool, const struct work *work)
 {
     pthread_mutex_lock(&pool->lock);
     while (pool->count == POOL_WAITING_MAX && !pool->closing)
         pthread_cond_wait(&pool->room, &pool->lock);
-    bool taken = !pool->closing;
-    if (taken) {
-        pool->waiting[(pool->head + pool->count) % POOL_WAITING_MAX] = *work;
-        pool->count++;
-        COUNT(pool->config.metrics, queue_waiting);
-        pthread_cond_signal(&pool->some);
-    }
+    bool taken = put(pool, work);
     pthread_mutex_unlock(&pool->lock);
+    return taken;
+}
+
+bool pool_hand_on(struct pool *to, struct work *work)
+{
+    pthread_mutex_lock(&to->lock);
+    bool taken = put(to, work);
+    pthread_mutex_unlock(&to->lock);
+    if (taken)
+        *work = (struct work){.edge = NULL};
     return taken;
 }
 

@@ -28,8 +28,8 @@ struct pool_config {
     unsigned workers;
     struct db_config db;
     struct metrics *metrics;
-    /* Answers one piece of work; runs on a worker. */
-    void (*answer)(void *context, struct db *db, const struct work *work);
+    /* Answers one piece of work, or hands it on with pool_hand_on; runs on a worker. */
+    void (*answer)(void *context, struct db *db, struct work *work);
     void *context;
 };
 
@@ -42,11 +42,15 @@ struct pool *pool_open(const struct pool_config *config, char *error, size_t roo
  * work. Any thread. */
 bool pool_submit(struct pool *pool, const struct work *work);
 
+/* From within answer: moves the work to another pool if that has room and is open, and never
+ * blocks. False: the caller has it still and answers itself. */
+bool pool_hand_on(struct pool *to, struct work *work);
+
 /* Answers what waits, for at most wait_ms, then ends the workers and frees. Boot thread, when
  * nobody submits any more. */
 void pool_close(struct pool *pool, unsigned wait_ms);
 
-/* Frees the frame and drops the edge. */
+/* Frees the frame and drops the edge; nothing when it was handed on. */
 void work_free(struct work *work);
 
 #endif

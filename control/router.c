@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/panic.h"
 #include "control/admit.h"
+#include "control/api/api_answer.h"
 #include "control/listen_ticket.h"
 #include "control/media_link.h"
 #include "control/webhook.h"
@@ -269,6 +270,56 @@ static void answer_media(const struct service *service, struct db *db, const str
     media_link_answer_free(&answer);
 }
 
+/* ---- the API ---- */
+
+static void send_api(const struct service *service, const struct work *work,
+                     struct api_answer *answer)
+{
+    enum metrics_outcome outcome = answer->status >= 500   ? OUTCOME_unavailable
+                                   : answer->status == 404 ? OUTCOME_not_found
+                                   : answer->status >= 400 ? OUTCOME_refused
+                                                           : OUTCOME_answered;
+    metrics_webhook(service->metrics, ROUTE_api, outcome, elapsed_us(work));
+    if (answer->head)
+        edge_send(work->edge, LINK_RESPONSE, work->id, span_of(answer->head),
+                  span_from(answer->body, answer->body_bytes));
+    api_answer_free(answer);
+}
+
+/* What is no webhook of the carrier's. */
+static bool is_api(const struct service *service, const struct request *request)
+{
+    return request->kind == REQUEST_HTTP && service->api_pool && api_answer_is_one(request) &&
+           !find_route(request->path);
+}
+
+static void hand_on_api(const struct service *service, struct work *work)
+{
+    struct api_answer answer;
+    if (pool_hand_on(service->api_pool, work))
+        return;
+    api_answer_busy(&answer);
+    send_api(service, work, &answer);
+}
+
+void router_answer_api(void *context, struct db *db, struct work *work)
+{
+    const struct service *service = context;
+    struct request request;
+    struct api_answer answer;
+    if (!request_read(work->json, work->raw, &request))
+        return; /* it was read before it was handed on */
+    if (is_late(work, &request)) {
+        COUNT(service->metrics, requests_late);
+    } else {
+        api_answer(service, db, &request, &answer);
+        if (is_late(work, &request))
+            COUNT(service->metrics, requests_late);
+        send_api(service, work, &answer);
+    }
+    request_free(&request);
+}
+
 static void answer_metrics(const struct service *service, const struct work *work)
 {
     char *text = NULL;
@@ -307,7 +358,7 @@ static void answer_listen(const struct service *service, struct db *db, const st
     free(text);
 }
 
-void router_answer(void *context, struct db *db, const struct work *work)
+void router_answer(void *context, struct db *db, struct work *work)
 {
     const struct service *service = context;
     struct request request;
@@ -321,6 +372,8 @@ void router_answer(void *context, struct db *db, const struct work *work)
         COUNT(service->metrics, requests_late);
     else if (request.kind == REQUEST_HTTP && media_link_is_one(&request))
         answer_media(service, db, work, &request);
+    else if (is_api(service, &request))
+        hand_on_api(service, work);
     else if (request.kind == REQUEST_HTTP)
         answer_http(service, db, work, &request);
     else if (request.kind == REQUEST_LISTEN)

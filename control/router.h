@@ -12,7 +12,10 @@
 #include "control/service.h"
 
 /* For pool_config.answer; context is the struct service. */
-void router_answer(void *context, struct db *db, const struct work *work);
+void router_answer(void *context, struct db *db, struct work *work);
+
+/* The same for the API's own workers, to whom router_answer hands its requests on. */
+void router_answer_api(void *context, struct db *db, struct work *work);
 
 /* Stores what a webhook from the journal says; nothing is answered, its signature was checked when
  * it came. unavailable: the database is away still. */

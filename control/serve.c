@@ -2,6 +2,9 @@
 
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/api/api_document.h"
+#include "control/api/api_limit.h"
+#include "control/api/api_rows.h"
 #include "control/catch_up.h"
 #include "control/dispatch.h"
 #include "control/jobs/kinds.h"
@@ -38,6 +41,7 @@ struct serving {
     struct catch_up *catch_up;
     struct tool_pool *tools;
     struct link *link;
+    char *api_document;
     char run[UUID_TEXT_BYTES + 1];
     char error[512];
 };
@@ -101,6 +105,30 @@ static bool open_pool(struct serving *serving, const struct options *options)
         return fail(serving, "--workers must be from 1 to 256");
     serving->pool = pool_open(&config, serving->error, sizeof serving->error);
     return serving->pool != NULL;
+}
+
+/* Its own workers, so that nobody's lists keep a caller waiting. */
+static bool open_api(struct serving *serving, const struct options *options)
+{
+    struct service *service = &serving->service;
+    struct pool_config config = {
+        .workers = options->api_workers,
+        .db = db_config_serving(options->database_serving_url, &metrics.database),
+        .metrics = &metrics,
+        .answer = router_answer_api,
+        .context = service};
+    config.db.role = DB_ROLE_API;
+    if (config.workers == 0)
+        return true;
+    if (!api_rows_open(serving->error, sizeof serving->error))
+        return false;
+    serving->api_document = api_document_make(options->public_url);
+    service->api_document = serving->api_document;
+    service->api_limit = api_limit_open();
+    if (!service->api_document || !service->api_limit)
+        return fail(serving, "no memory for the API");
+    service->api_pool = pool_open(&config, serving->error, sizeof serving->error);
+    return service->api_pool != NULL;
 }
 
 static bool open_dispatch(struct serving *serving, const struct options *options)
@@ -197,9 +225,20 @@ static bool open_all(struct serving *serving, const struct options *options)
     serving->service.tokens = tokens_open(options, &metrics);
     if (!serving->service.tokens)
         return fail(serving, "no memory for tokens");
-    return open_memory(serving, options) && open_pool(serving, options) &&
-           open_dispatch(serving, options) && open_jobs(serving, options) &&
-           open_tools(serving, options) && open_link(serving, options);
+    return open_memory(serving, options) && open_api(serving, options) &&
+           open_pool(serving, options) && open_dispatch(serving, options) &&
+           open_jobs(serving, options) && open_tools(serving, options) &&
+           open_link(serving, options);
+}
+
+/* After the workers that hand on to it. */
+static void close_api(struct serving *serving)
+{
+    if (serving->service.api_pool)
+        pool_close(serving->service.api_pool, SERVE_DRAIN_MS);
+    api_limit_close(serving->service.api_limit);
+    api_rows_close();
+    free(serving->api_document);
 }
 
 /* In the order in which nobody is left without what he uses: the link stops reading, the workers
@@ -210,6 +249,7 @@ static void close_all(struct serving *serving)
         link_stop(serving->link);
     if (serving->pool)
         pool_close(serving->pool, SERVE_DRAIN_MS);
+    close_api(serving);
     if (serving->link)
         link_close(serving->link);
     tool_pool_close(serving->tools);

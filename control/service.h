@@ -19,6 +19,9 @@ struct service {
     struct last_known *last_known;
     struct journal *journal; /* NULL: nothing is kept while the database is away */
     struct metrics *metrics;
+    struct pool *api_pool;       /* NULL: this control has no API */
+    struct api_limit *api_limit; /* with it */
+    const char *api_document;    /* .. and its OpenAPI document */
 };
 
 #endif

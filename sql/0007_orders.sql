@@ -76,6 +76,13 @@ END
 $$;
 COMMENT ON FUNCTION order_call IS 'Orders something about a live call, and notes it in the ledger.';
 
+-- Edges are nobody's rows, so who asks for one by its run is answered with this and nothing else.
+CREATE FUNCTION edge_base(wanted uuid) RETURNS text
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT websocket_url FROM edges WHERE run = wanted
+$$;
+COMMENT ON FUNCTION edge_base IS 'The URL under which the edge of this run is reached; NULL: as all.';
+
 -- Notes that somebody is given a ticket to listen to a live call. base: where the call's edge is
 -- reached, NULL when as all; core: of that edge, as its last stream said. why: over or not_live, and
 -- nothing noted.
@@ -95,7 +102,7 @@ BEGIN
         why := 'not_live';
     ELSE
         organization := call.organization_id;
-        SELECT websocket_url INTO base FROM edges WHERE run = call.edge_run::uuid;
+        base := edge_base(call.edge_run::uuid);
         SELECT least(json_number(e.body -> 'core'), 65535)::integer INTO core
         FROM call_events AS e
         WHERE e.conversation_id = conversation AND e.source = 'edge' AND e.kind = 'started'
@@ -160,6 +167,8 @@ COMMENT ON FUNCTION settle_order IS 'What the edge answered.';
 GRANT CREATE ON SCHEMA public TO ringbridge_gate;
 ALTER FUNCTION take_orders OWNER TO ringbridge_gate;
 ALTER FUNCTION settle_order OWNER TO ringbridge_gate;
+ALTER FUNCTION edge_base OWNER TO ringbridge_gate;
 REVOKE CREATE ON SCHEMA public FROM ringbridge_gate;
-REVOKE ALL ON FUNCTION take_orders, settle_order FROM PUBLIC;
+REVOKE ALL ON FUNCTION take_orders, settle_order, edge_base FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION edge_base TO ringbridge_api, ringbridge_admin;
 GRANT EXECUTE ON FUNCTION take_orders, settle_order TO ringbridge_serving;

@@ -1,4 +1,4 @@
--- The three roles of ringbridge. Run by `ringbridge-control migrate` before every migration; harmless
+-- The four roles of ringbridge. Run by `ringbridge-control migrate` before every migration; harmless
 -- to run again. Roles belong to the whole cluster, so they may be there already.
 --
 --   ringbridge_serving  what `serve` works as. Owns nothing, bypasses nothing; sees the rows of the
@@ -7,6 +7,8 @@
 --                       is known. Owns no table. May look up numbers, calls and accounts across
 --                       organisations (policies of its own, SELECT only); it writes under the
 --                       organisation it has found, like everybody else.
+--   ringbridge_api      what the REST API works as: the same bounds, and rights to change what an
+--                       organisation may change of its own.
 --   ringbridge_admin    what the command line works as. Owns nothing; has a policy on every table.
 --
 -- The role that migrates owns the tables. Row security is forced, so even the owner is bound.
@@ -15,7 +17,8 @@ DECLARE
     wanted text;
     made boolean;
 BEGIN
-    FOREACH wanted IN ARRAY ARRAY['ringbridge_serving', 'ringbridge_gate', 'ringbridge_admin'] LOOP
+    FOREACH wanted IN ARRAY ARRAY['ringbridge_serving', 'ringbridge_gate', 'ringbridge_api',
+                                'ringbridge_admin'] LOOP
         made := false;
         IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = wanted) THEN
             BEGIN

@@ -18,6 +18,7 @@
 int command_account(const struct options *options);
 int command_after(const struct options *options);
 int command_appointment(const struct options *options);
+int command_audit(const struct options *options);
 int command_calls(const struct options *options);
 int command_calls_order(const struct options *options, struct db *db); /* hangup, say, record */
 int command_calls_listen(const struct options *options, struct db *db);

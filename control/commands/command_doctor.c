@@ -102,12 +102,12 @@ static void look_at_login(struct report *report)
         find(report, WRONG, "serving", "Check RINGBRIDGE_DATABASE_SERVING_URL", "cannot log in: %s",
              db ? db_error(db) : "out of memory");
     } else if (!db_cell_bool(rows, 0, 3)) {
-        find(report, WRONG, "serving", "GRANT ringbridge_serving TO that login;",
-             "login %s may not act as ringbridge_serving", db_cell(rows, 0, 0));
+        find(report, WRONG, "serving", "GRANT ringbridge_serving, ringbridge_api TO that login;",
+             "login %s may not act as ringbridge_serving and ringbridge_api", db_cell(rows, 0, 0));
     } else if (db_cell_bool(rows, 0, 1) || db_cell_bool(rows, 0, 2)) {
         find(report, NOTE, "serving",
-             "For production make a login that is only a member of ringbridge_serving and put its "
-             "URL into RINGBRIDGE_DATABASE_SERVING_URL",
+             "For production make a login that is only a member of ringbridge_serving and "
+             "ringbridge_api and put its URL into RINGBRIDGE_DATABASE_SERVING_URL",
              "login %s is more than serving needs; serve steps down to ringbridge_serving",
              db_cell(rows, 0, 0));
     } else {

@@ -1,8 +1,6 @@
 #include "control/commands/command.h"
-#include "control/json_read.h"
 #include "control/store/tools.h"
-#include "control/tools/tool_http.h"
-#include "control/tools/tool_kind.h"
+#include "control/tools/tool_draft.h"
 #include "control/tools/tool_output.h"
 #include "control/tools/tool_run.h"
 #include "control/tools/tool_schema.h"
@@ -12,24 +10,6 @@
 #define WORDS        TOOL_SCHEMA_WORDS
 #define TEST_LEFT_MS 60000
 #define TEST_ID      "00000000-0000-4000-8000-000000000000"
-
-/* What is known of a tool before it is stored; json_t are owned. */
-struct draft {
-    enum tool_action action;
-    json_t *spec, *settings, *parameters, *channels;
-    char headers[SEAL_SECRET_MAX];
-    uint8_t sealed[SEAL_SECRET_MAX + SEAL_OVERHEAD_BYTES];
-    size_t sealed_bytes;
-    char error[WORDS];
-};
-
-static void forget(struct draft *draft)
-{
-    explicit_bzero(draft->headers, sizeof draft->headers);
-    json_decref(draft->spec);
-    json_decref(draft->settings);
-    json_decref(draft->parameters);
-}
 
 /* The word itself, or a file's text for @FILE. */
 static json_t *read_json(const char *word)
@@ -44,162 +24,54 @@ static json_t *read_json(const char *word)
     return NULL;
 }
 
-static const char *text(const struct draft *draft, const char *name, const char *otherwise)
-{
-    const char *value = json_string_value(json_object_get(draft->spec, name));
-    return value ? value : otherwise;
-}
-
-static unsigned number(const struct draft *draft, const char *name, unsigned otherwise)
-{
-    int64_t value;
-    return json_read_integer(draft->spec, name, 0, 1000000, &value) ? (unsigned)value : otherwise;
-}
-
-/* What a tool is made of; everything else is a setting of its action. */
-static bool is_member(const char *name)
-{
-    static const char *const members[] = {"action",   "description", "parameters",  "channels",
-                                          "tries",    "timeout_ms",  "deadline_ms", "interim_ms",
-                                          "position", "headers"};
-    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
-        if (strcmp(name, members[i]) == 0)
-            return true;
-    return false;
-}
-
-static json_t *collect_settings(const struct draft *draft)
-{
-    json_t *settings = json_object(), *value;
-    const char *name;
-    json_object_foreach(draft->spec, name, value) if (!is_member(name))
-        json_object_set(settings, name, value);
-    return settings;
-}
-
-/* A built-in tool's name says what it does, unless "action" does. */
-static bool understand(struct draft *draft, const char *name)
-{
-    enum tool_action own = tool_kind_action(name);
-    const char *action = text(draft, "action", own == TOOL_UNKNOWN ? "http" : name);
-    draft->action = tool_kind_action(action);
-    draft->settings = collect_settings(draft);
-    if (!tool_kind_check(draft->action, draft->settings, draft->error, sizeof draft->error))
-        return false;
-    draft->parameters = json_incref(json_object_get(draft->spec, "parameters"));
-    if (!draft->parameters)
-        draft->parameters = tool_kind_parameters(draft->action, draft->settings);
-    if (!draft->parameters)
-        draft->parameters = json_pack("{s:s, s:{}}", "type", "object", "properties");
-    return tool_schema_check(draft->parameters, draft->error, sizeof draft->error);
-}
-
 /* "headers": true reads them from standard input: they are secret. */
-static int read_headers(struct draft *draft, const struct options *options,
-                        const char *organization, const char *name)
+static int read_headers(struct tool_draft *draft, const json_t *spec, const struct options *options,
+                        const char *organization)
 {
-    char context[TOOLS_CONTEXT_MAX];
-    json_t *headers;
-    if (!json_is_true(json_object_get(draft->spec, "headers")))
-        return json_object_get(draft->spec, "headers")
+    char headers[SEAL_SECRET_MAX];
+    if (!json_is_true(json_object_get(spec, "headers")))
+        return json_object_get(spec, "headers")
                    ? command_misuse("\"headers\" is true, and they come on standard input as one "
                                     "line: {\"Authorization\":\"Bearer ..\"}")
                    : COMMAND_DONE;
     if (!options->seal.has_key)
         return command_fail("set RINGBRIDGE_SECRET_KEY, with which secrets are sealed");
-    if (!command_read_secret("JSON object of headers", draft->headers, sizeof draft->headers))
+    if (!command_read_secret("JSON object of headers", headers, sizeof headers))
         return COMMAND_USAGE;
-    headers = json_loads(draft->headers, JSON_REJECT_DUPLICATES, NULL);
-    bool good = tool_http_check_headers(headers, draft->error, sizeof draft->error);
-    json_decref(headers);
-    if (!good)
-        return command_fail("%s", draft->error);
-    tools_context(organization, name, context);
-    draft->sealed_bytes = strlen(draft->headers) + SEAL_OVERHEAD_BYTES;
-    return seal_close(&options->seal, context, span_of(draft->headers), draft->sealed)
-               ? COMMAND_DONE
-               : command_fail("the headers cannot be sealed");
+    bool sealed = tool_draft_seal(draft, &options->seal, organization, headers);
+    explicit_bzero(headers, sizeof headers);
+    return sealed ? COMMAND_DONE : command_fail("%s", draft->error);
 }
 
-static void write_channels(const struct draft *draft, char *out, size_t room)
+static int store(const struct tool_draft *draft, struct db *db, const char *organization)
 {
-    const json_t *channels = json_object_get(draft->spec, "channels");
-    size_t bytes = (size_t)snprintf(out, room, "{");
-    for (size_t i = 0; i < json_array_size(channels) && bytes < room; i++) {
-        const char *channel = json_string_value(json_array_get(channels, i));
-        bytes += (size_t)snprintf(out + bytes, room - bytes, "%s%.20s", i ? "," : "",
-                                  channel ? channel : "?");
-    }
-    if (bytes + 1 < room)
-        snprintf(out + bytes, room - bytes, "}");
-    if (!json_is_array(channels))
-        snprintf(out, room, "{voice,sms,whatsapp}");
-}
-
-static int explain_refusal(struct db *db)
-{
-    static const struct {
-        const char *constraint, *rule;
-    } rules[] = {
-        {"tools_name", "a name begins with a letter and has at most 64 letters, digits, _ and -"},
-        {"tools_description",
-         "\"description\" is needed: what the AI is told, at most 2000 characters"},
-        {"tools_channels", "\"channels\" is a list of voice, sms and whatsapp"},
-        {"tools_tries", "\"tries\" is from 1 to 5"},
-        {"tools_times", "\"timeout_ms\" is from 100 to 60000, \"deadline_ms\" from 1000 to 120000, "
-                        "\"interim_ms\" from 0 to 60000"},
-    };
-    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
-        if (strcmp(db_constraint(db), rules[i].constraint) == 0)
-            return command_fail("%s", rules[i].rule);
-    return command_fail("the database refuses the tool: %s", db_error(db));
-}
-
-static int store(const struct draft *draft, struct db *db, const char *organization,
-                 const char *name)
-{
-    char channels[128];
-    char *parameters = json_dumps(draft->parameters, JSON_COMPACT);
-    char *settings = json_dumps(draft->settings, JSON_COMPACT);
-    const char *built_in = tool_kind_description(draft->action);
-    write_channels(draft, channels, sizeof channels);
-    const struct tools_new tool = {.name = name,
-                                   .description =
-                                       text(draft, "description", built_in ? built_in : ""),
-                                   .action = tool_kind_name(draft->action),
-                                   .parameters_json = parameters,
-                                   .settings_json = settings,
-                                   .headers_sealed = span_from(draft->sealed, draft->sealed_bytes),
-                                   .channels = channels,
-                                   .tries_max = number(draft, "tries", 1),
-                                   .timeout_ms = number(draft, "timeout_ms", 8000),
-                                   .deadline_ms = number(draft, "deadline_ms", 20000),
-                                   .interim_ms = number(draft, "interim_ms", 4000),
-                                   .position = number(draft, "position", 100)};
-    enum db_result result = tools_put(db, organization, &tool);
-    free(parameters);
-    free(settings);
+    enum db_result result = tools_put(db, organization, &draft->tool);
+    const char *rule = result == DB_REFUSED ? tool_draft_rule(db_constraint(db)) : NULL;
+    if (rule)
+        return command_fail("%s", rule);
     if (result == DB_REFUSED)
-        return explain_refusal(db);
+        return command_fail("the database refuses the tool: %s", db_error(db));
     if (result != DB_OK)
         return command_database_failed(db, result);
-    printf("stored %s (%s)\n", name, tool.action);
+    printf("stored %s (%s)\n", draft->tool.name, draft->tool.action);
     return COMMAND_DONE;
 }
 
 static int add(const struct options *options, struct db *db, const char *organization)
 {
-    const char *name = options->words[2];
-    struct draft draft = {.spec = options->words_count > 3 ? read_json(options->words[3])
-                                                           : json_object()};
+    struct tool_draft draft;
+    json_t *spec = options->words_count > 3 ? read_json(options->words[3]) : json_object();
     int status = COMMAND_FAILED;
-    if (draft.spec && !understand(&draft, name))
+    if (!spec)
+        return status;
+    if (!tool_draft_read(&draft, options->words[2], spec))
         status = command_fail("%s", draft.error);
-    else if (draft.spec)
-        status = read_headers(&draft, options, organization, name);
-    if (draft.spec && status == COMMAND_DONE)
-        status = store(&draft, db, organization, name);
-    forget(&draft);
+    else
+        status = read_headers(&draft, spec, options, organization);
+    if (status == COMMAND_DONE)
+        status = store(&draft, db, organization);
+    tool_draft_free(&draft);
+    json_decref(spec);
     return status;
 }
 

@@ -233,6 +233,16 @@ static enum db_result set_all(struct db *db, void *context)
     return result;
 }
 
+enum db_result after_calls_put(struct db *db, const char *organization,
+                               const struct after_calls_setting *settings, int count,
+                               const char **refused)
+{
+    struct change change = {organization, settings, count, NULL};
+    enum db_result result = set_all(db, &change);
+    *refused = result == DB_REFUSED ? change.refused : NULL;
+    return result;
+}
+
 enum db_result after_calls_set(struct db *db, const char *organization,
                                const struct after_calls_setting *settings, int count,
                                const char **refused)

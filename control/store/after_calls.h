@@ -63,4 +63,9 @@ enum db_result after_calls_set(struct db *db, const char *organization,
                                const struct after_calls_setting *settings, int count,
                                const char **refused);
 
+/* The same within a transaction of the organisation. */
+enum db_result after_calls_put(struct db *db, const char *organization,
+                               const struct after_calls_setting *settings, int count,
+                               const char **refused);
+
 #endif

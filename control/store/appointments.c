@@ -117,3 +117,19 @@ enum db_result appointments_list_hours(struct db *db, const char *organization,
         1};
     return db_run(db, &query, db_values(db_text(organization)), rows);
 }
+
+/* now() is the transaction's, and created_at's default. */
+enum db_result appointments_booked_now(struct db *db, const char *calendar, char id[37])
+{
+    static const struct db_statement query = {
+        "SELECT id FROM appointments WHERE organization_id = current_organization() "
+        "AND calendar = $1 AND state = 'booked' AND created_at = now()",
+        1};
+    struct db_rows *rows;
+    enum db_result result = db_run(db, &query, db_values(db_text(calendar)), &rows);
+    if (result == DB_OK &&
+        (db_rows_count(rows) != 1 || !span_copy_text(span_of(db_cell(rows, 0, 0)), id, 37)))
+        result = DB_BROKEN;
+    db_rows_free(rows);
+    return result;
+}

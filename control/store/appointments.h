@@ -17,6 +17,9 @@ struct appointments_wish {
 enum db_result appointments_book(struct db *db, const char *organization,
                                  const struct appointments_wish *wish, struct db_rows **rows);
 
+/* The id of the one that was booked in this transaction. */
+enum db_result appointments_booked_now(struct db *db, const char *calendar, char id[37]);
+
 /* Free slots from a local date on ("": now) for so many days: local start, local end. At most 100.
  */
 enum db_result appointments_free(struct db *db, const char *organization, const char *calendar,

@@ -115,6 +115,16 @@ static enum db_result set_all(struct db *db, void *context)
     return result;
 }
 
+enum db_result configurations_put(struct db *db, const char *organization, const char *channel,
+                                  const struct configurations_setting *settings, int count,
+                                  const char **refused)
+{
+    struct change change = {organization, channel, settings, count, NULL};
+    enum db_result result = set_all(db, &change);
+    *refused = result == DB_REFUSED ? change.refused : NULL;
+    return result;
+}
+
 enum db_result configurations_set(struct db *db, const char *organization, const char *channel,
                                   const struct configurations_setting *settings, int count,
                                   const char **refused)

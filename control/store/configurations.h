@@ -1,4 +1,5 @@
-/* configurations: how an organisation's agent behaves on a channel, for the command line.
+/* configurations: how an organisation's agent behaves on a channel, for the command line
+ * and the API.
  *
  * Keys are the columns of channel_configurations, and settings.NAME for what has no column.
  * Thread: the owner of db. Rows belong to the caller. */
@@ -24,6 +25,11 @@ const char *configurations_rule(const char *key);
 /* All or none of them. DB_REFUSED: *refused (may be NULL) is the key whose value was, or
  * db_constraint says that the channel is none. Keys must be keys. */
 enum db_result configurations_set(struct db *db, const char *organization, const char *channel,
+                                  const struct configurations_setting *settings, int count,
+                                  const char **refused);
+
+/* The same within a transaction of the organisation; refused may not be NULL. */
+enum db_result configurations_put(struct db *db, const char *organization, const char *channel,
                                   const struct configurations_setting *settings, int count,
                                   const char **refused);
 

@@ -13,12 +13,12 @@ enum db_result health_schema(struct db *db, struct db_rows **rows)
         " AND NOT (relrowsecurity AND relforcerowsecurity) "
         "UNION ALL SELECT 'role ' || rolname || ' is a superuser or bypasses row security', "
         " format('ALTER ROLE %I NOSUPERUSER NOBYPASSRLS;', rolname) "
-        "FROM pg_roles WHERE rolname ~ '^ringbridge_(serving|gate|admin)$' "
+        "FROM pg_roles WHERE rolname ~ '^ringbridge_(serving|gate|api|admin)$' "
         " AND (rolsuper OR rolbypassrls) "
         "UNION ALL SELECT 'role ' || r.rolname || ' owns table ' || c.relname, "
         " format('ALTER TABLE %I OWNER TO the user who migrates;', c.relname) "
         "FROM pg_class AS c JOIN pg_roles AS r ON r.oid = c.relowner "
-        "WHERE c.relkind IN ('r', 'p') AND r.rolname ~ '^ringbridge_(serving|gate|admin)$' "
+        "WHERE c.relkind IN ('r', 'p') AND r.rolname ~ '^ringbridge_(serving|gate|api|admin)$' "
         "UNION ALL SELECT 'function ' || p.proname || ' runs with its owner''s rights and a search "
         "path that others can set', format('ALTER FUNCTION %I SET search_path = pg_catalog, "
         "public, pg_temp;', p.proname) "
@@ -47,6 +47,7 @@ enum db_result health_login(struct db *db, struct db_rows **rows)
         " OR EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace "
         "            AND pg_has_role(session_user, relowner, 'MEMBER')), "
         "pg_has_role(session_user, 'ringbridge_serving', 'MEMBER') "
+        " AND pg_has_role(session_user, 'ringbridge_api', 'MEMBER') "
         "FROM pg_roles AS r WHERE r.rolname = session_user",
         0};
     return db_run(db, &query, NULL, 0, rows);

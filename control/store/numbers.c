@@ -43,3 +43,46 @@ enum db_result numbers_list(struct db *db, const char *organization, struct db_r
         1};
     return db_run(db, &query, db_values(db_text(organization)), rows);
 }
+
+enum db_result numbers_id(struct db *db, const char *number, const char *channel, char id[37],
+                          bool *found)
+{
+    static const struct db_statement query = {
+        "SELECT id FROM phone_numbers WHERE phone_number = $1 AND channel = $2 "
+        "AND organization_id = current_organization()",
+        2};
+    struct db_rows *rows;
+    enum db_result result = db_run(db, &query, db_values(db_text(number), db_text(channel)), &rows);
+    *found = result == DB_OK && db_rows_count(rows) == 1 &&
+             span_copy_text(span_of(db_cell(rows, 0, 0)), id, 37);
+    db_rows_free(rows);
+    return result;
+}
+
+static enum db_result change_one(struct db *db, const struct db_statement *query,
+                                 const struct db_value *values, int count, bool *found)
+{
+    struct db_rows *rows;
+    enum db_result result = db_run(db, query, values, count, &rows);
+    *found = result == DB_OK && db_rows_count(rows) == 1;
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result numbers_switch(struct db *db, const char *id, bool is_active, bool *found)
+{
+    static const struct db_statement query = {
+        "UPDATE phone_numbers SET is_active = $2::boolean WHERE id::text = $1 "
+        "AND organization_id = current_organization() RETURNING id",
+        2};
+    return change_one(db, &query, db_values(db_text(id), db_bool(is_active)), found);
+}
+
+enum db_result numbers_drop(struct db *db, const char *id, bool *found)
+{
+    static const struct db_statement query = {
+        "DELETE FROM phone_numbers WHERE id::text = $1 "
+        "AND organization_id = current_organization() RETURNING id",
+        1};
+    return change_one(db, &query, db_values(db_text(id)), found);
+}

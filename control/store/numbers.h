@@ -18,4 +18,12 @@ enum db_result numbers_remove(struct db *db, const char *organization, const cha
 /* number, channel, active, organisation, organisation id, created. organization NULL: all. */
 enum db_result numbers_list(struct db *db, const char *organization, struct db_rows **rows);
 
+/* ---- within a transaction of the organisation, for the API ---- */
+
+enum db_result numbers_id(struct db *db, const char *number, const char *channel, char id[37],
+                          bool *found);
+/* By its id. found: false when the organisation has no such number. */
+enum db_result numbers_switch(struct db *db, const char *id, bool is_active, bool *found);
+enum db_result numbers_drop(struct db *db, const char *id, bool *found);
+
 #endif

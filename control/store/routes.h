@@ -27,8 +27,8 @@ enum db_result routes_remove(struct db *db, const char *organization, const char
  * in which they are asked. organization NULL: all. */
 enum db_result routes_list(struct db *db, const char *organization, struct db_rows **rows);
 
-/* id, state, status, created, from, to, seconds, transcription, conversation, organisation, recording.
- * organization NULL: all. Newest first, at most limit. */
+/* id, state, status, created, from, to, seconds, transcription, conversation, organisation,
+ * recording. organization NULL: all. Newest first, at most limit. */
 enum db_result routes_voicemails(struct db *db, const char *organization, unsigned limit,
                                  struct db_rows **rows);
 

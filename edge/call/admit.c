@@ -243,7 +243,8 @@ static json_t *pass_headers(const struct http_head *head)
                                          "origin",
                                          "cookie",
                                          "x-retell-signature",
-                                         "range"};
+                                         "range",
+                                         "idempotency-key"};
     json_t *headers = json_object();
     for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++) {
         struct span value = http_field(head, passed[i]);

@@ -242,7 +242,7 @@ is 1 'cannot be made' doctor --socket /nonexistent/control.sock
 psql "$DATABASE_URL" -Xq -c 'ALTER TABLE conversations NO FORCE ROW LEVEL SECURITY'
 is 1 'conversations is not closed' doctor --socket "$work/control.sock"
 psql "$DATABASE_URL" -Xq -c 'ALTER TABLE conversations FORCE ROW LEVEL SECURITY'
-psql "$DATABASE_URL" -Xq -c 'CREATE ROLE desk LOGIN; CREATE ROLE server LOGIN; GRANT ringbridge_serving TO server'
+psql "$DATABASE_URL" -Xq -c 'CREATE ROLE desk LOGIN; CREATE ROLE server LOGIN; GRANT ringbridge_serving, ringbridge_api TO server'
 serving=$(echo "$DATABASE_URL" | sed 's,user=postgres,user=server,')
 RINGBRIDGE_DATABASE_SERVING_URL=$serving is 0 'login server has the serving rights and no others' doctor --socket "$work/control.sock"
 RINGBRIDGE_DATABASE_SERVING_URL=$(echo "$serving" | sed 's,user=server,user=desk,') is 1 'may not act' doctor --socket "$work/control.sock"

@@ -69,7 +69,7 @@ fresh plain plain
 psql "$base" -X -q -c 'CREATE ROLE stranger LOGIN'
 fresh stranger stranger
 fails_with 'GRANT ringbridge_serving'
-psql "$base" -X -q -c 'GRANT ringbridge_serving, ringbridge_gate, ringbridge_admin TO stranger'
+psql "$base" -X -q -c 'GRANT ringbridge_serving, ringbridge_gate, ringbridge_api, ringbridge_admin TO stranger'
 "$control" migrate >/dev/null || die "the advice does not help"
 fresh foreign_house
 DATABASE_URL=$(echo "$DATABASE_URL" | sed 's,user=postgres,user=stranger,')

@@ -4,7 +4,7 @@
 
 -- What is protected must be protected by policies and not only by missing rights: the roles get all
 -- rights on all tables for this test.
-GRANT ALL ON ALL TABLES IN SCHEMA public TO ringbridge_serving, ringbridge_gate;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO ringbridge_serving, ringbridge_gate, ringbridge_api;
 
 CREATE TABLE pg_temp.tenants (letter text, id uuid);
 INSERT INTO tenants VALUES ('a', 'aaaaaaaa-0000-4000-8000-000000000001'),
@@ -38,15 +38,15 @@ CREATE FUNCTION pg_temp.holes() RETURNS SETOF text LANGUAGE sql AS $$
     UNION ALL
     SELECT format('role %s owns function %s', r.rolname, p.proname)
     FROM pg_proc AS p JOIN pg_roles AS r ON r.oid = p.proowner
-    WHERE r.rolname IN ('ringbridge_serving', 'ringbridge_admin')
+    WHERE r.rolname IN ('ringbridge_serving', 'ringbridge_api', 'ringbridge_admin')
     UNION ALL
     SELECT format('role %s has attributes it must not have', rolname) FROM pg_roles
-    WHERE rolname ~ '^ringbridge_(serving|gate|admin)$'
+    WHERE rolname ~ '^ringbridge_(serving|gate|api|admin)$'
       AND (rolsuper OR rolbypassrls OR rolcreaterole OR rolcreatedb OR rolcanlogin)
     UNION ALL
     SELECT format('role %s is a member of %s', m.rolname, g.rolname)
     FROM pg_auth_members AS a JOIN pg_roles AS m ON m.oid = a.member
-    JOIN pg_roles AS g ON g.oid = a.roleid WHERE m.rolname ~ '^ringbridge_(serving|gate|admin)$'
+    JOIN pg_roles AS g ON g.oid = a.roleid WHERE m.rolname ~ '^ringbridge_(serving|gate|api|admin)$'
     UNION ALL
     SELECT format('function %s runs with rights of %s, search path %s, for everybody: %s', p.proname,
                   r.rolname, p.proconfig, has_function_privilege('public', p.oid, 'EXECUTE'))
@@ -119,8 +119,13 @@ BEGIN
         VALUES (t.id, '+1555010' || t.n) RETURNING id INTO number_id;
         INSERT INTO channel_configurations (organization_id, channel, instructions)
         VALUES (t.id, 'voice', 'secret of ' || t.letter);
-        INSERT INTO api_tokens (organization_id, role, hash)
-        VALUES (t.id, 'viewer', sha256(t.letter::bytea));
+        INSERT INTO api_tokens (id, organization_id, role, hash)
+        VALUES (t.id, t.id, 'viewer', sha256(t.letter::bytea));
+        INSERT INTO api_answers (organization_id, token_id, key, operation, body_hash, request_id)
+        VALUES (t.id, t.id, t.letter, 'POST /api/numbers', sha256(t.letter::bytea), t.id);
+        INSERT INTO api_audit (id, organization_id, token_id, token_label, operation, target, status,
+                               peer)
+        VALUES (t.id, t.id, t.id, '', 'add_number', '/api/numbers', 201, '198.51.100.7');
         INSERT INTO credentials (organization_id, kind, account, sealed)
         VALUES (t.id, 'twilio', 'AC' || repeat(t.letter, 32), sha256(t.letter::bytea));
         INSERT INTO conversations (organization_id, session_id, channel, phone_number_id,
@@ -290,6 +295,10 @@ SELECT pg_temp.keeps_out('aaaaaaaa-0000-4000-8000-000000000001',
                          'bbbbbbbb-0000-4000-8000-000000000002', true);
 SELECT pg_temp.keeps_out('bbbbbbbb-0000-4000-8000-000000000002',
                          'aaaaaaaa-0000-4000-8000-000000000001', true);
+RESET ROLE;
+SET ROLE ringbridge_api;
+SELECT pg_temp.keeps_out('aaaaaaaa-0000-4000-8000-000000000001',
+                         'bbbbbbbb-0000-4000-8000-000000000002', true);
 -- The gate may look further, and change no more.
 RESET ROLE;
 SET ROLE ringbridge_gate;
@@ -302,6 +311,7 @@ RESET ringbridge.organization;
 -- References: foreign keys ignore policies, so each is tried with a row of B's for its target. The
 -- append-only trigger would answer first; it is taken away for this.
 ALTER TABLE call_events DISABLE TRIGGER append_only;
+ALTER TABLE api_audit DISABLE TRIGGER append_only;
 CREATE TABLE pg_temp.keys AS
 SELECT k.conname, source.name AS source, target.name AS target, source.tenant_column,
        target.tenant_column AS target_tenant, s.attname AS source_column, t.attname AS target_column
@@ -340,6 +350,7 @@ BEGIN
 END $$;
 RESET ROLE;
 ALTER TABLE call_events ENABLE TRIGGER append_only;
+ALTER TABLE api_audit ENABLE TRIGGER append_only;
 
 -- ---------------------------------------------------------------------------------------------
 -- The gate's functions leave nothing named, whatever was named before and whosever call it is.
