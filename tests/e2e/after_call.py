@@ -2,6 +2,7 @@
 import email
 import email.policy
 import json
+import os
 import random
 import re
 import signal
@@ -51,9 +52,9 @@ class Office(System):
         urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{self.office_port}/mood",
                                                       json.dumps(body).encode()), timeout=20).close()
 
-    def office(self, *settings, webhook=True, slack=True, name="A", number="+15550100"):
+    def office(self, *settings, webhook=True, slack=True, name="A", number="+15550100", **choices):
         """An organisation that wants everything; its id and its webhook's secret."""
-        org = self.organisation(name, number)
+        org = self.organisation(name, number, **choices)
         base, secret = f"http://127.0.0.1:{self.office_port}", None
         self.control("after", "set", "--org", org, "email_to=office@example.com,boss@example.com", *settings)
         if webhook:
@@ -283,11 +284,24 @@ def a_message_is_written_down_and_told():
         assert len(system.seen()["emails"]) == 2
 
 
+def every_recording_is_there_once(system):
+    """One row and one file, as long as the row says, for each that was begun, and nothing left in the spool; how many."""
+    eventually("the spool is empty", lambda: hurry(system) or not list(system.spool.iterdir()), 120)
+    rows = system.sql("SELECT conversation_id, path, bytes FROM recordings")
+    begun = system.sql("SELECT conversation_id FROM call_events WHERE kind = 'recording_started'")
+    assert sorted(row["conversation_id"] for row in rows) == sorted(row["conversation_id"] for row in begun), (rows, begun)
+    files = {str(path.relative_to(system.media)): path.stat().st_size for path in system.media.rglob("*") if path.is_file()}
+    assert files == {row["path"]: row["bytes"] for row in rows}
+    return len(rows)
+
+
 def control_is_killed_a_hundred_times():
-    """Calls end while control dies again and again: of everything there is exactly one."""
+    """Recorded calls end while control dies again and again: of everything there is exactly one. RINGBRIDGE_KILLS asks for
+    more deaths than a run of all tests has time for, in as many half seconds."""
+    wanted = int(os.environ.get("RINGBRIDGE_KILLS", "120"))
     kills, lives = 0, random.Random(7)
     with Office() as system:
-        system.office("wait_s=10")
+        system.office("wait_s=10", record="true")
         system.mood(emails=["lost", "500"] * 20, hooks__A=["lost", "500"] * 20, v1__responses=["500", "gone"] * 10)
         done, reports = threading.Event(), []
 
@@ -297,8 +311,8 @@ def control_is_killed_a_hundred_times():
                                            check=False))
         thread = threading.Thread(target=caller)
         thread.start()
-        deadline = time.monotonic() + 75
-        while kills < 120 and time.monotonic() < deadline:
+        deadline = time.monotonic() + 75 * wanted / 120
+        while kills < wanted and time.monotonic() < deadline:
             time.sleep(lives.uniform(0.02, 0.9))  # how long this life lasts
             problem = system.stop("control", signal.SIGKILL)
             assert problem is None, problem
@@ -325,10 +339,12 @@ def control_is_killed_a_hundred_times():
         assert all(len(same) == 1 for same in bodies.values())
         twice = system.sql("SELECT count(*) AS n FROM deliveries WHERE kind = 'slack' AND maybe_twice")[0]["n"]
         assert len(calls) <= len(seen["slack"]) <= len(calls) + twice, (len(calls), len(seen["slack"]), twice)
+        recordings = every_recording_is_there_once(system)
+        assert recordings > 10, recordings
         again = sum(mail["requests"] - 1 for mail in seen["emails"].values())
         print(f"{kills} kills, {len(calls)} calls, {len(seen['emails'])} e-mails ({again} requests more), "
               f"{len(bodies)} webhooks ({len(seen['hooks']) - len(bodies)} repeated), {len(seen['slack'])} in Slack "
-              f"({twice} perhaps twice)", flush=True)
+              f"({twice} perhaps twice), {recordings} recordings", flush=True)
         assert kills >= 50, kills
 
 
