@@ -12,6 +12,7 @@
 #define STREAM_PATH  "/twilio-media-stream/"
 #define LISTEN_PATH  "/listen/"
 #define AFTER_STREAM "/api/twilio/after-stream"
+#define SOFT_BYTES   256
 
 /* ---- tickets of prepared calls ---- */
 
@@ -115,7 +116,7 @@ struct waiting {
     uint64_t conn;
     uint64_t asked_ns;
     enum asked asked; /* an upgrade waits for its plan, or for its call, or a webhook for words */
-    const char *soft_path; /* a voice webhook: its path, to come back to; else NULL */
+    char soft[SOFT_BYTES]; /* a caller waits with it: where to come back to; else "" */
 };
 
 static bool ask(struct calls *calls, struct waiting waiting, json_t *request, struct span body)
@@ -258,36 +259,71 @@ static json_t *pass_headers(const struct http_head *head)
     return headers;
 }
 
-/* Voice webhooks, by the names under which Twilio may know them. When control is away their callers
- * must hear words, not silence. */
-static const char *voice_path(struct span path)
+/* Webhooks that a caller waits for, by the names under which Twilio may know them. When control is
+ * away he must hear words, not silence, and come back to the place where he is. Those of a transfer
+ * can be asked again without what Twilio told with them. */
+static const char *const arrivals[] = {"/api/twilio/incoming-call", "/api/twilio/voice-webhook",
+                                       "/api/aloha/webhooks/incoming-call"};
+static const char *const transfers[] = {"/api/twilio/call-step", "/api/twilio/transfer-answered",
+                                        "/api/twilio/transfer-decision"};
+
+static bool is_among(struct span path, const char *const *paths, size_t count)
 {
-    static const char *const voice[] = {"/api/twilio/incoming-call", "/api/twilio/voice-webhook",
-                                        "/api/aloha/webhooks/incoming-call", AFTER_STREAM};
-    for (size_t i = 0; i < sizeof voice / sizeof voice[0]; i++)
-        if (span_is(path, voice[i]))
-            return voice[i];
-    return NULL;
+    for (size_t i = 0; i < count; i++)
+        if (span_is(path, paths[i]))
+            return true;
+    return false;
 }
 
-/* A pause, and the same question again. The path is of ours, so it needs no escaping. */
-static void answer_softly(struct calls *calls, struct conn *conn, const char *path)
+static bool is_arrival(struct span path)
 {
-    char body[512];
+    return is_among(path, arrivals, sizeof arrivals / sizeof arrivals[0]);
+}
+
+/* Nobody has checked who asks: what is said again needs nothing but '&' escaped, or it is not. */
+static void find_soft(const struct http_head *head, char soft[SOFT_BYTES])
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "/?&=%._~-";
+    bool voice = is_arrival(head->path) || span_is(head->path, AFTER_STREAM);
+    bool again = is_among(head->path, transfers, sizeof transfers / sizeof transfers[0]);
+    bool whole = span_copy_text(head->target, soft, SOFT_BYTES) && !soft[strspn(soft, plain)];
+    if (voice && !whole)
+        whole = span_copy_text(head->path, soft, SOFT_BYTES);
+    if (!whole || !(voice || (again && strstr(soft, "transfer="))))
+        soft[0] = '\0';
+}
+
+/* '&' as XML has it. */
+static void escape(const char *target, char *text)
+{
+    for (; *target; target++)
+        if (*target == '&')
+            text = stpcpy(text, "&amp;");
+        else
+            *text++ = *target;
+    *text = '\0';
+}
+
+/* A pause, and the same question again. */
+static void answer_softly(struct calls *calls, struct conn *conn, const char *target)
+{
+    char body[SOFT_BYTES * 5 + 256], text[SOFT_BYTES * 5];
+    escape(target, text);
     int length = snprintf(body, sizeof body,
                           "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Say>One moment "
                           "please.</Say><Pause length=\"2\"/><Redirect method=\"POST\">%s"
                           "</Redirect></Response>\n",
-                          path);
+                          text);
     assert(length > 0 && (size_t)length < sizeof body);
     conn_respond(calls->io, conn, 200, "text/xml", "", span_from(body, (size_t)length), false);
 }
 
-static void answer_without_control(struct calls *calls, struct conn *conn, const char *soft_path)
+static void answer_without_control(struct calls *calls, struct conn *conn, const char *soft)
 {
     COUNT(calls->metrics, faults[FAULT_no_control]);
-    if (soft_path)
-        answer_softly(calls, conn, soft_path);
+    if (soft[0])
+        answer_softly(calls, conn, soft);
     else
         conn_respond(calls->io, conn, fault_http(FAULT_no_control), "text/plain",
                      "Retry-After: 2\r\n", span_of(fault_sentence(FAULT_no_control)), false);
@@ -308,17 +344,17 @@ static json_t *webhook(const struct http_head *head, const struct conn *conn)
 
 static void forward(struct calls *calls, struct conn *conn, const struct message *message)
 {
-    const char *soft_path = voice_path(message->head->path);
-    if (calls->draining && soft_path && strcmp(soft_path, AFTER_STREAM) != 0) {
-        answer_softly(calls, conn, soft_path); /* a new call waits for another edge */
+    struct waiting waiting = {.conn = conn_ref(conn)};
+    find_soft(message->head, waiting.soft);
+    if (calls->draining && is_arrival(message->head->path)) {
+        answer_softly(calls, conn, waiting.soft); /* a new call waits for another edge */
         return;
     }
-    struct waiting waiting = {.conn = conn_ref(conn), .soft_path = soft_path};
     json_t *request = webhook(message->head, conn);
     if (!request)
         conn_refuse(calls->io, conn, FAULT_http_malformed);
     else if (!ask(calls, waiting, request, message->body))
-        answer_without_control(calls, conn, soft_path);
+        answer_without_control(calls, conn, waiting.soft);
 }
 
 static void respond(struct calls *calls, struct conn *conn, const struct link_answer *answer)
@@ -368,7 +404,7 @@ static void settle(struct calls *calls, struct conn *conn, const struct waiting 
     else if (waiting->asked == ASKED_LISTEN)
         conn_refuse(calls->io, conn, refusal(answer));
     else if (answer->status == 0)
-        answer_without_control(calls, conn, waiting->soft_path);
+        answer_without_control(calls, conn, waiting->soft);
     else
         respond(calls, conn, answer);
 }
