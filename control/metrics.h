@@ -24,6 +24,11 @@
     ROW(stream_status)                                                                             \
     ROW(call_step)                                                                                 \
     ROW(queue_wait)                                                                                \
+    ROW(transfer_wait)                                                                             \
+    ROW(transfer_answered)                                                                         \
+    ROW(transfer_decision)                                                                         \
+    ROW(transfer_status)                                                                           \
+    ROW(conference_status)                                                                         \
     ROW(recording_status)                                                                          \
     ROW(voicemail_recording)                                                                       \
     ROW(media) /* no webhook: somebody with a link to a recording */                               \

@@ -26,6 +26,11 @@ static const struct route {
     {"/api/twilio/stream-status", ROUTE_stream_status, stream_status_answer},
     {"/api/twilio/call-step", ROUTE_call_step, call_step_answer},
     {"/api/twilio/queue-wait", ROUTE_queue_wait, queue_wait_answer},
+    {"/api/twilio/transfer-wait", ROUTE_transfer_wait, transfer_wait_answer},
+    {"/api/twilio/transfer-answered", ROUTE_transfer_answered, transfer_answered_answer},
+    {"/api/twilio/transfer-decision", ROUTE_transfer_decision, transfer_decision_answer},
+    {"/api/twilio/transfer-status", ROUTE_transfer_status, transfer_status_answer},
+    {"/api/twilio/conference-status", ROUTE_conference_status, conference_status_answer},
     {"/api/twilio/recording-status", ROUTE_recording_status, recording_status_answer},
     {"/api/twilio/voicemail-recording", ROUTE_voicemail_recording, voicemail_recording_answer},
     {"/api/aloha/webhooks/voicemail-recorded", ROUTE_voicemail_recording,
@@ -75,7 +80,9 @@ static enum metrics_outcome find_tokens(struct webhook *webhook)
         return OUTCOME_answered;
     case TOKENS_AWAY:
         if (webhook->route == ROUTE_incoming_call || webhook->route == ROUTE_after_stream ||
-            webhook->route == ROUTE_call_step || webhook->route == ROUTE_queue_wait)
+            webhook->route == ROUTE_call_step || webhook->route == ROUTE_queue_wait ||
+            webhook->route == ROUTE_transfer_wait || webhook->route == ROUTE_transfer_answered ||
+            webhook->route == ROUTE_transfer_decision)
             return webhook_answer_softly(webhook);
         return webhook_refuse_now(webhook, DB_AWAY); /* whose word it is cannot be checked */
     case TOKENS_UNKNOWN:

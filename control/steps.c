@@ -1,11 +1,11 @@
 #include "control/steps.h"
 
 #include "common/panic.h"
+#include "control/steps_inner.h"
+#include "control/transfer_twiml.h"
 
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #define STEP_PATH   "/api/twilio/call-step"
 #define WAIT_PATH   "/api/twilio/queue-wait"
@@ -17,222 +17,10 @@
 
 /* ---- reading ---- */
 
-static const char *text_of(const json_t *step, const char *name)
-{
-    const char *text = json_string_value(json_object_get(step, name));
-    return text ? text : "";
-}
-
 static unsigned number_of(const json_t *step, const char *name, unsigned otherwise)
 {
     const json_t *value = json_object_get(step, name);
     return json_is_integer(value) ? (unsigned)json_integer_value(value) : otherwise;
-}
-
-static bool is_number(const char *text)
-{
-    size_t digits = text[0] == '+' ? strspn(text + 1, "0123456789") : 0;
-    return digits >= 2 && digits <= 15 && text[1] != '0' && text[1 + digits] == '\0';
-}
-
-static bool is_key(const char *text)
-{
-    return text[0] && strchr("0123456789*#", text[0]) && text[1] == '\0';
-}
-
-/* ---- checking ---- */
-
-struct check {
-    char *error;
-    size_t room;
-};
-
-__attribute__((format(printf, 2, 3))) static bool wrong(struct check *check, const char *format,
-                                                        ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(check->error, check->room, format, arguments);
-    va_end(arguments);
-    return false;
-}
-
-enum shape {
-    SHAPE_TEXT,
-    SHAPE_NUMBERS,
-    SHAPE_CALLER,
-    SHAPE_NAME,
-    SHAPE_URL,
-    SHAPE_INTEGER,
-    SHAPE_YES,
-    SHAPE_KEYS,
-    SHAPE_STEP
-};
-
-/* Every member of every step, once: for the check and for its words. */
-static const struct member {
-    const char *step, *name;
-    enum shape shape;
-    bool needed;
-    int min, max;
-} members[] = {
-    {"hangup", "say", SHAPE_TEXT, false, 0, 0},
-    {"reject", "busy", SHAPE_YES, false, 0, 0},
-    {"dial", "to", SHAPE_NUMBERS, true, 0, 0},
-    {"dial", "ring_s", SHAPE_INTEGER, false, 5, 120},
-    {"dial", "limit_s", SHAPE_INTEGER, false, 60, 14400},
-    {"dial", "caller_id", SHAPE_CALLER, false, 0, 0},
-    {"dial", "say", SHAPE_TEXT, false, 0, 0},
-    {"dial", "record", SHAPE_YES, false, 0, 0},
-    {"dial", "else", SHAPE_STEP, false, 0, 0},
-    {"voicemail", "greeting", SHAPE_TEXT, false, 0, 0},
-    {"voicemail", "max_s", SHAPE_INTEGER, false, 5, 3600},
-    {"menu", "say", SHAPE_TEXT, true, 0, 0},
-    {"menu", "keys", SHAPE_KEYS, true, 0, 0},
-    {"menu", "wait_s", SHAPE_INTEGER, false, 1, 60},
-    {"menu", "tries", SHAPE_INTEGER, false, 1, 5},
-    {"menu", "else", SHAPE_STEP, false, 0, 0},
-    {"queue", "queue", SHAPE_NAME, true, 0, 0},
-    {"queue", "say", SHAPE_TEXT, false, 0, 0},
-    {"queue", "music", SHAPE_URL, false, 0, 0},
-    {"queue", "limit_s", SHAPE_INTEGER, false, 10, 14400},
-    {"queue", "else", SHAPE_STEP, false, 0, 0},
-    {"pick_up", "queue", SHAPE_NAME, true, 0, 0},
-    {"pick_up", "else", SHAPE_STEP, false, 0, 0},
-};
-#define MEMBERS (sizeof members / sizeof members[0])
-
-static const char *const kinds[] = {"agent",     "hangup", "reject", "dial",
-                                    "voicemail", "menu",   "queue",  "pick_up"};
-
-static bool check_step(struct check *check, const json_t *step, unsigned depth);
-
-static bool check_numbers(struct check *check, const json_t *value)
-{
-    size_t count = json_is_array(value) ? json_array_size(value) : 1;
-    if (count < 1 || count > STEPS_NUMBERS_MAX)
-        return wrong(check, "dial: \"to\" is one number or a list of at most %d",
-                     STEPS_NUMBERS_MAX);
-    for (size_t i = 0; i < count; i++) {
-        const char *number =
-            json_string_value(json_is_array(value) ? json_array_get(value, i) : value);
-        if (!number || !is_number(number))
-            return wrong(check, "dial: \"to\" holds something that is no number in E.164, "
-                                "e.g. +15550100");
-    }
-    return true;
-}
-
-static bool check_keys(struct check *check, json_t *keys, unsigned depth)
-{
-    const char *key;
-    json_t *step;
-    if (!json_is_object(keys) || json_object_size(keys) == 0)
-        return wrong(check, "menu: \"keys\" is an object such as {\"1\": {\"step\": \"agent\"}}");
-    json_object_foreach(keys, key, step)
-    {
-        if (!is_key(key))
-            return wrong(check, "menu: \"%.8s\" is not a key: one of 0 to 9, * and #", key);
-        if (!check_step(check, step, depth + 1))
-            return false;
-    }
-    return true;
-}
-
-/* A queue's name is part of the carrier's, which is bounded. */
-static bool is_name(const char *text)
-{
-    size_t bytes = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
-    return bytes > 0 && bytes <= 24 && text[bytes] == '\0';
-}
-
-static bool check_member(struct check *check, const struct member *member, json_t *value,
-                         unsigned depth)
-{
-    const char *text = json_string_value(value);
-    switch (member->shape) {
-    case SHAPE_TEXT:
-        return (text && strlen(text) <= STEPS_TEXT_BYTES_MAX) ||
-               wrong(check, "%s: \"%s\" is a text of at most %d bytes", member->step, member->name,
-                     STEPS_TEXT_BYTES_MAX);
-    case SHAPE_NUMBERS:
-        return check_numbers(check, value);
-    case SHAPE_CALLER:
-        return (text &&
-                (strcmp(text, "caller") == 0 || strcmp(text, "called") == 0 || is_number(text))) ||
-               wrong(check, "dial: \"caller_id\" is \"caller\", \"called\" or a number of yours");
-    case SHAPE_NAME:
-        return (text && is_name(text)) ||
-               wrong(check, "%s: \"queue\" is 1 to 24 of a-z, 0-9 and -", member->step);
-    case SHAPE_URL:
-        return (text && strncmp(text, "https://", 8) == 0 && strlen(text) <= 500) ||
-               wrong(check, "%s: \"%s\" is an https URL", member->step, member->name);
-    case SHAPE_INTEGER:
-        return (json_is_integer(value) && json_integer_value(value) >= member->min &&
-                json_integer_value(value) <= member->max) ||
-               wrong(check, "%s: \"%s\" is a number from %d to %d", member->step, member->name,
-                     member->min, member->max);
-    case SHAPE_YES:
-        return json_is_boolean(value) ||
-               wrong(check, "%s: \"%s\" is true or false", member->step, member->name);
-    case SHAPE_KEYS:
-        return check_keys(check, value, depth);
-    case SHAPE_STEP:
-        return check_step(check, value, depth + 1);
-    }
-    return false;
-}
-
-static const struct member *find_member(const char *step, const char *name)
-{
-    for (size_t i = 0; i < MEMBERS; i++)
-        if (strcmp(members[i].step, step) == 0 && strcmp(members[i].name, name) == 0)
-            return &members[i];
-    return NULL;
-}
-
-static bool is_kind(const char *text)
-{
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-        if (strcmp(kinds[i], text) == 0)
-            return true;
-    return false;
-}
-
-static bool check_step(struct check *check, const json_t *step, unsigned depth)
-{
-    const char *kind = text_of(step, "step"), *name;
-    json_t *value;
-    if (depth > STEPS_DEPTH_MAX)
-        return wrong(check, "steps are nested deeper than %d", STEPS_DEPTH_MAX);
-    if (!is_kind(kind))
-        return wrong(check, "\"step\" is one of agent, hangup, reject, dial, voicemail, menu, "
-                            "queue and pick_up");
-    if (depth > 1 && strcmp(kind, "reject") == 0)
-        return wrong(check, "reject is for the beginning of a call only");
-    json_object_foreach((json_t *)(uintptr_t)step, name, value)
-    {
-        const struct member *member = find_member(kind, name);
-        if (strcmp(name, "step") == 0)
-            continue;
-        if (!member)
-            return wrong(check, "%s has no \"%.40s\"", kind, name);
-        if (!check_member(check, member, value, depth))
-            return false;
-    }
-    for (size_t i = 0; i < MEMBERS; i++)
-        if (members[i].needed && strcmp(members[i].step, kind) == 0 &&
-            !json_object_get(step, members[i].name))
-            return wrong(check, "%s needs \"%s\"", kind, members[i].name);
-    return true;
-}
-
-bool steps_check(const json_t *step, char *error, size_t room)
-{
-    struct check check = {error, room};
-    if (!json_is_object(step))
-        return wrong(&check, "a step is a JSON object such as {\"step\": \"agent\"}");
-    return check_step(&check, step, 1);
 }
 
 /* ---- places ---- */
@@ -258,7 +46,7 @@ const json_t *steps_at(const json_t *steps, const char *place)
 
 const char *steps_kind(const json_t *step)
 {
-    return step ? text_of(step, "step") : "hangup";
+    return step ? steps_text_of(step, "step") : "hangup";
 }
 
 static bool join(char next[STEPS_PLACE_BYTES_MAX], const char *place, const char *member)
@@ -283,10 +71,17 @@ static void write_url(char *url, size_t room, const struct steps_call *call, con
         bytes += (size_t)length;
         assert(bytes < room); /* places and the base are bounded */
     }
-    if (tries)
+    if (call->transfer)
+        snprintf(url + bytes, room - bytes, "&transfer=%s" CALLBACKS, call->transfer);
+    else if (tries)
         snprintf(url + bytes, room - bytes, "&tries=%u" CALLBACKS, tries);
     else
         snprintf(url + bytes, room - bytes, CALLBACKS);
+}
+
+void steps_url(char url[STEPS_URL_BYTES], const struct steps_call *call, const char *place)
+{
+    write_url(url, STEPS_URL_BYTES, call, STEP_PATH, place, call->tries);
 }
 
 static void write_number(struct twiml *twiml, const char *name, unsigned number)
@@ -317,12 +112,24 @@ static bool loops(const json_t *step, const struct steps_call *call)
 
 static const char *choose_caller_id(const json_t *step, const struct steps_call *call)
 {
-    const char *wanted = text_of(step, "caller_id");
-    if (is_number(wanted))
+    const char *wanted = steps_text_of(step, "caller_id");
+    if (steps_is_number(wanted))
         return wanted;
-    if (strcmp(wanted, "called") == 0 || !is_number(call->from)) /* anonymous, SIP, a word */
+    if (strcmp(wanted, "called") == 0 || !steps_is_number(call->from)) /* anonymous, SIP, a word */
         return call->to;
     return call->from;
+}
+
+bool steps_is_warm(const json_t *step)
+{
+    return strcmp(steps_kind(step), "dial") == 0 && json_is_true(json_object_get(step, "warm"));
+}
+
+/* A call that begins with us must come from a number of ours. */
+const char *steps_warm_caller_id(const json_t *step, const struct steps_call *call)
+{
+    const char *wanted = steps_text_of(step, "caller_id");
+    return steps_is_number(wanted) ? wanted : call->ours;
 }
 
 static void write_callee(struct twiml *twiml, const char *number, const char *status_url)
@@ -340,8 +147,12 @@ static void write_dial(struct twiml *twiml, const json_t *step, const char *plac
     char action[1024], status_url[600];
     const json_t *to = json_object_get(step, "to");
     write_url(action, sizeof action, call, STEP_PATH, place, 0);
+    if (steps_is_warm(step) && call->transfer) {
+        transfer_write_caller(twiml, step, call->public_url, call->transfer, action);
+        return;
+    }
     snprintf(status_url, sizeof status_url, "%s" STATUS_PATH, call->public_url);
-    say(twiml, text_of(step, "say"));
+    say(twiml, steps_text_of(step, "say"));
     twiml_begin(twiml, "Dial");
     twiml_attribute(twiml, "action", action);
     twiml_attribute(twiml, "answerOnBridge", "true");
@@ -367,7 +178,7 @@ static void write_voicemail(struct twiml *twiml, const json_t *step, const char 
                             const struct steps_call *call)
 {
     char action[1024], recorded[600];
-    const char *greeting = text_of(step, "greeting");
+    const char *greeting = steps_text_of(step, "greeting");
     write_url(action, sizeof action, call, STEP_PATH, place, 0);
     snprintf(recorded, sizeof recorded, "%s/api/twilio/voicemail-recording" CALLBACKS,
              call->public_url);
@@ -397,7 +208,7 @@ static void write_menu(struct twiml *twiml, const json_t *step, const char *plac
     write_number(twiml, "timeout", number_of(step, "wait_s", 5));
     twiml_attribute(twiml, "actionOnEmptyResult", "true");
     twiml_attribute(twiml, "action", action);
-    twiml_say(twiml, text_of(step, "say"));
+    twiml_say(twiml, steps_text_of(step, "say"));
     twiml_end(twiml);
 }
 
@@ -405,7 +216,7 @@ static void write_menu(struct twiml *twiml, const json_t *step, const char *plac
 static void write_queue_name(struct twiml *twiml, const json_t *step, const struct steps_call *call)
 {
     char name[64];
-    snprintf(name, sizeof name, "%s-%s", call->organization, text_of(step, "queue"));
+    snprintf(name, sizeof name, "%s-%s", call->organization, steps_text_of(step, "queue"));
     twiml_text(twiml, span_of(name));
 }
 
@@ -457,20 +268,28 @@ static void write_end(struct twiml *twiml, const char *sentence)
     twiml_hangup(twiml);
 }
 
+const json_t *steps_choose(const json_t *steps, const char *place, const struct steps_call *call,
+                           char at[STEPS_PLACE_BYTES_MAX])
+{
+    const json_t *step = steps_at(steps, place);
+    if (!span_copy_text(span_of(place), at, STEPS_PLACE_BYTES_MAX))
+        return NULL;
+    while (step && strcmp(steps_kind(step), "dial") == 0 && loops(step, call)) {
+        char next[STEPS_PLACE_BYTES_MAX];
+        if (!join(next, at, "else"))
+            return NULL;
+        step = steps_at(steps, next);
+        memcpy(at, next, sizeof next);
+    }
+    return step;
+}
+
 void steps_write(struct twiml *twiml, const json_t *steps, const char *place,
                  const struct steps_call *call)
 {
     char at[STEPS_PLACE_BYTES_MAX];
-    const json_t *step = steps_at(steps, place);
-    bool passed = false, here = span_copy_text(span_of(place), at, sizeof at);
-    while (here && step && strcmp(steps_kind(step), "dial") == 0 && loops(step, call)) {
-        char next[STEPS_PLACE_BYTES_MAX];
-        passed = true;
-        here = join(next, at, "else");
-        step = here ? steps_at(steps, next) : NULL;
-        memcpy(at, next, sizeof at);
-    }
-    const char *kind = steps_kind(here ? step : NULL);
+    const json_t *step = steps_choose(steps, place, call, at);
+    const char *kind = steps_kind(step);
     if (strcmp(kind, "agent") == 0)
         write_agent(twiml, call);
     else if (strcmp(kind, "dial") == 0)
@@ -486,7 +305,7 @@ void steps_write(struct twiml *twiml, const json_t *steps, const char *place,
     else if (strcmp(kind, "reject") == 0)
         write_reject(twiml, step);
     else
-        write_end(twiml, step ? text_of(step, "say") : passed ? NOBODY : "");
+        write_end(twiml, step ? steps_text_of(step, "say") : steps_at(steps, place) ? NOBODY : "");
 }
 
 /* ---- what follows ---- */
@@ -504,12 +323,26 @@ static enum steps_next otherwise(const json_t *step, const char *place,
     return json_object_get(step, "else") && join(next, place, "else") ? STEPS_GO : STEPS_NONE;
 }
 
+/* The carrier's words tell nothing here: whoever was in a conference has "answered". */
+static enum steps_next follow_warm(const json_t *step, const char *place,
+                                   const struct steps_result *result,
+                                   char next[STEPS_PLACE_BYTES_MAX])
+{
+    if (strcmp(result->transfer, "returned") != 0)
+        return STEPS_END;
+    if (json_object_get(step, "else"))
+        return otherwise(step, place, next);
+    snprintf(next, STEPS_PLACE_BYTES_MAX, "%s", STEPS_AGENT);
+    return STEPS_GO;
+}
+
 static enum steps_next follow_menu(const json_t *step, const char *place,
                                    const struct steps_result *result,
                                    char next[STEPS_PLACE_BYTES_MAX])
 {
     char member[16];
-    if (is_key(result->digits) && json_object_get(json_object_get(step, "keys"), result->digits)) {
+    if (steps_is_key(result->digits) &&
+        json_object_get(json_object_get(step, "keys"), result->digits)) {
         snprintf(member, sizeof member, "keys.%s", result->digits);
         return join(next, place, member) ? STEPS_GO : STEPS_NONE;
     }
@@ -526,6 +359,8 @@ enum steps_next steps_follow(const json_t *steps, const char *place,
     next[0] = '\0';
     if (strcmp(kind, "menu") == 0)
         return follow_menu(step, place, result, next);
+    if (steps_is_warm(step) && result->transfer[0])
+        return follow_warm(step, place, result, next);
     if (strcmp(kind, "dial") == 0 || strcmp(kind, "pick_up") == 0)
         return talked(result) ? STEPS_END : otherwise(step, place, next);
     if (strcmp(kind, "queue") == 0)

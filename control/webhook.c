@@ -17,6 +17,18 @@ const char *webhook_text(const struct webhook *webhook, const char *name, char *
     return text;
 }
 
+const char *webhook_query(const struct webhook *webhook, const char *name, char *text, size_t room)
+{
+    struct form query;
+    text[0] = '\0';
+    if (form_read(webhook->request->query, &query) != FAULT_NONE)
+        return text;
+    if (!form_text(&query, name, text, room))
+        text[0] = '\0';
+    form_free(&query);
+    return text;
+}
+
 /* Decimal digits only; -1 for everything else. */
 static int64_t read_number(const struct webhook *webhook, const char *name)
 {

@@ -45,6 +45,11 @@ webhook_handler after_stream_answer;
 webhook_handler stream_status_answer;
 webhook_handler call_step_answer;
 webhook_handler queue_wait_answer;
+webhook_handler transfer_wait_answer;
+webhook_handler transfer_answered_answer;
+webhook_handler transfer_decision_answer;
+webhook_handler transfer_status_answer;
+webhook_handler conference_status_answer;
 webhook_handler recording_status_answer;
 webhook_handler voicemail_recording_answer;
 
@@ -76,6 +81,18 @@ void webhook_say_goodbye(struct webhook *webhook, const char *sentence);
 void webhook_answer_step(struct webhook *webhook, const struct webhook_fields *fields,
                          const char *organization, const json_t *steps, const char *place,
                          unsigned tries);
+
+/* A value of our own URL's query; "" where it has none. Returns text. */
+const char *webhook_query(const struct webhook *webhook, const char *name, char *text, size_t room);
+
+/* Begins the warm transfer of a step at its place. id is empty when none can be. */
+enum db_result transfer_begin(struct webhook *webhook, const struct webhook_fields *fields,
+                              const json_t *step, const char *place, const char *from,
+                              char id[CALLS_UUID_TEXT]);
+/* The caller is out of the conference of a transfer: where that is then ("done", "returned", ..);
+ * "" when it is not known. */
+enum db_result transfer_leave(struct webhook *webhook, const struct webhook_fields *fields,
+                              const char *id, char state[16]);
 
 /* For callbacks. While the database is away they are kept and acknowledged (kept); where that is
  * not possible 503 (unavailable); else 500 (failed). Logs what the database said. */

@@ -336,6 +336,7 @@ RETURNS call_answer
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer call_answer;
+    note record;
 BEGIN
     SELECT 'found', is_new, c.id, o.id, o.name, c.account_sid, c.call_sid, c.call_status::text,
            f.configured, f.ai_backend, f.model, f.voice, f.instructions, f.greeting, f.audio_format,
@@ -352,6 +353,11 @@ BEGIN
     CROSS JOIN LATERAL channel_tools(o.id, 'voice') AS t
     LEFT JOIN credentials AS k ON k.organization_id = o.id AND k.kind = 'openai'
     WHERE c.id = conversation AND c.organization_id = organization;
+    IF NOT is_new THEN -- perhaps back from a person who could not be reached (sql/0013)
+        SELECT * INTO note FROM transfer_note(conversation);
+        answer.instructions := concat_ws(E'\n\n', answer.instructions, note.words);
+        answer.greeting := coalesce(note.greeting, answer.greeting);
+    END IF;
     RETURN answer;
 END
 $$;

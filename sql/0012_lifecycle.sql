@@ -76,7 +76,13 @@ BEGIN
             outcome := 'leg';
         END IF;
     ELSE
-        owner := find_or_open_call(webhook, false);
+        PERFORM set_config('ringbridge.organization', organization::text, true);
+        IF EXISTS (SELECT FROM call_legs WHERE organization_id = organization
+                   AND account_sid = (webhook).account_sid AND call_sid = (webhook).call_sid) THEN
+            outcome := 'leg'; -- called by us for a caller who waits: the carrier knows no parent
+        ELSE
+            owner := find_or_open_call(webhook, false);
+        END IF;
     END IF;
     IF owner.found = 'found' AND owner.organization_id = organization THEN
         SELECT c.call_status, c.price, c.price_unit INTO known FROM conversations AS c

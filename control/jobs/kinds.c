@@ -7,6 +7,8 @@
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX])
 {
     int count = 0;
+    kinds[count++] = &transfer_watch; /* somebody waits for these two: first of all */
+    kinds[count++] = &transfer_call;
     kinds[count++] = &text_send;
     if (options->spool_dir)
         kinds[count++] = &recording_encode;

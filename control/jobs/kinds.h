@@ -26,6 +26,8 @@ extern const struct job_kind text_send;
 extern const struct job_kind number_buy;
 extern const struct job_kind number_release;
 extern const struct job_kind account_open;
+extern const struct job_kind transfer_call;
+extern const struct job_kind transfer_watch;
 
 /* Those that this control can do, with what it was given (--spool). Returns how many. */
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX]);

@@ -3,6 +3,7 @@
 #include "common/panic.h"
 #include "control/store/accounts.h"
 #include "control/store/clean.h"
+#include "control/store/transfers.h"
 #include "control/uuid.h"
 
 #include <openssl/evp.h>
@@ -352,6 +353,32 @@ enum db_result calls_recording(struct db *db, const struct calls_webhook *webhoo
     free(url);
     free(status);
     return result;
+}
+
+/* Here, because it begins with a webhook's parameters as all of these do. */
+enum db_result transfers_take(struct db *db, const struct calls_webhook *webhook, const char *id,
+                              const char *event, const char *key, struct transfers_taken *taken)
+{
+    static const struct db_statement query = {
+        "SELECT found, stored, conversation_id, organization_id, state, reason, step "
+        "FROM carrier_transfer(" WEBHOOK ", $13::uuid, $14, $15)",
+        WEBHOOK_VALUES + 3};
+    uint8_t bytes[UUID_BYTES];
+    const struct db_value more[] = {db_text(id), db_text(event), db_text(key)};
+    *taken = (struct transfers_taken){.found = CALLS_UNKNOWN_CALL};
+    if (!uuid_read(id, bytes))
+        return DB_OK;
+    enum db_result result = report(db, &query, webhook, more, &taken->rows);
+    if (result != DB_OK)
+        return result;
+    taken->found = read_found(db_cell(taken->rows, 0, 0));
+    taken->stored = db_cell_bool(taken->rows, 0, 1);
+    copy_cell(taken->rows, 2, taken->conversation, sizeof taken->conversation);
+    copy_cell(taken->rows, 3, taken->organization, sizeof taken->organization);
+    copy_cell(taken->rows, 4, taken->state, sizeof taken->state);
+    copy_cell(taken->rows, 5, taken->reason, sizeof taken->reason);
+    taken->step_json = text_cell(taken->rows, 6);
+    return DB_OK;
 }
 
 static enum calls_listing read_listing(const char *name)

@@ -1,6 +1,7 @@
 #include "control/tools/tool_builtin.h"
 
 #include "common/log.h"
+#include "control/steps.h"
 #include "control/store/appointments.h"
 #include "control/store/messages.h"
 #include "control/tools/tool_output.h"
@@ -43,7 +44,11 @@ static enum db_result transfer(struct db *db, const struct tool_builtin *builtin
         *output = tool_output_error("There is nobody called \"%.60s\" to connect with.", to);
         return DB_OK;
     }
-    char *text = json_dumps(step, JSON_COMPACT);
+    json_t *copy = json_copy((json_t *)(uintptr_t)step); /* shallow: one member may be added */
+    if (steps_is_warm(step) && given(builtin, "briefing")[0])
+        json_object_set_new(copy, "briefing", json_string(given(builtin, "briefing")));
+    char *text = json_dumps(copy, JSON_COMPACT);
+    json_decref(copy);
     enum db_result result = tools_set_next_step(db, builtin->claimed->conversation, text);
     free(text);
     *output = done();

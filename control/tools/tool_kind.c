@@ -19,6 +19,11 @@
     "\"" name "\":{\"type\":\"string\"" format ",\"description\":\"" remark "\"}"
 #define WHOLE(name, max) "\"" name "\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":" #max "}"
 
+/* Of transfer, where somebody is called who hears it before the caller. */
+#define BRIEFING                                                                                   \
+    "{\"type\":\"string\",\"maxLength\":1000,\"description\":\"What the person hears before the "  \
+    "caller: who calls and what about, in a sentence or two\"}"
+
 static const struct kind {
     const char *name, *description, *parameters;
 } kinds[] = {
@@ -88,12 +93,17 @@ json_t *tool_kind_parameters(enum tool_action action, const json_t *settings)
     json_t *schema = json_loads(kinds[action].parameters, 0, NULL);
     assert(schema);
     if (action == TOOL_TRANSFER) {
-        json_t *names = json_array(), *step;
+        json_t *properties = json_object_get(schema, "properties"), *names = json_array(), *step;
         const char *name;
+        bool warm = false;
         json_object_foreach(json_object_get(settings, "to"), name, step)
+        {
             json_array_append_new(names, json_string(name));
-        json_object_set_new(json_object_get(json_object_get(schema, "properties"), "to"), "enum",
-                            names);
+            warm |= steps_is_warm(step);
+        }
+        json_object_set_new(json_object_get(properties, "to"), "enum", names);
+        if (warm)
+            json_object_set_new(properties, "briefing", json_loads(BRIEFING, 0, NULL));
     }
     return schema;
 }

@@ -27,7 +27,8 @@ const char *tool_kind_name(enum tool_action action);
 /* What the AI is told about a built-in one unless an organisation says otherwise; NULL for http. */
 const char *tool_kind_description(enum tool_action action);
 
-/* A schema of its arguments; for transfer with the names of its settings' "to". NULL for http. */
+/* A schema of its arguments; for transfer with the names of its settings' "to", and with
+ * a briefing where one of these is warm. NULL for http. */
 json_t *tool_kind_parameters(enum tool_action action, const json_t *settings);
 
 /* Are these settings what the action needs? http: {"method","url"}; transfer: {"to":{name: a step

@@ -23,8 +23,8 @@ static bool deserves_apology(const char *ended_reason)
 static void answer_agent(struct webhook *webhook, const struct webhook_fields *fields,
                          const struct calls_next *next)
 {
-    json_t *steps = json_pack("{s:{s:s}}", "agent", "step", "agent");
-    webhook_answer_step(webhook, fields, next->organization, steps, "agent", 0);
+    json_t *steps = json_pack("{s:{s:s}}", STEPS_AGENT, "step", "agent");
+    webhook_answer_step(webhook, fields, next->organization, steps, STEPS_AGENT, 0);
     json_decref(steps);
 }
 

@@ -27,9 +27,19 @@ struct question {
     struct webhook_fields fields;
     struct calls_next next;
     char place[STEPS_PLACE_BYTES_MAX];
+    char transfer[CALLS_UUID_TEXT], transfer_state[16]; /* of a warm one that is over, or "" */
     unsigned tries;
     json_t *steps;
 };
+
+/* With the place that every call has. */
+static json_t *read_steps(const struct calls_next *next)
+{
+    json_t *steps = json_loads(next->steps_json, 0, NULL);
+    if (steps)
+        json_object_set_new(steps, STEPS_AGENT, json_pack("{s:s}", "step", "agent"));
+    return steps;
+}
 
 /* The database is away: a caller who has waited for a while goes on by what is remembered of the
  * number's steps, when his place is in them. */
@@ -38,7 +48,9 @@ static enum metrics_outcome ask_without(struct webhook *webhook, struct question
     calls_next_free(&question->next);
     if (!webhook_recall_steps(webhook, &question->fields, &question->next))
         return webhook_answer_softly(webhook);
-    question->steps = json_loads(question->next.steps_json, 0, NULL);
+    question->steps = read_steps(&question->next);
+    if (question->transfer[0]) /* whether they talked is not known: nobody is hung up on */
+        snprintf(question->transfer_state, sizeof question->transfer_state, "returned");
     return steps_at(question->steps, question->place) ? OUTCOME_remembered
                                                       : webhook_answer_softly(webhook);
 }
@@ -47,13 +59,21 @@ static enum metrics_outcome ask_without(struct webhook *webhook, struct question
 static enum metrics_outcome ask(struct webhook *webhook, const char *event,
                                 struct question *question)
 {
-    char key[STEPS_PLACE_BYTES_MAX + 16];
+    char key[STEPS_PLACE_BYTES_MAX + CALLS_UUID_TEXT];
     if (!read_place(webhook, question->place, &question->tries))
         return webhook_refuse_fields(webhook);
     webhook_read(webhook, &question->fields);
-    snprintf(key, sizeof key, "%s/%u", question->place, question->tries);
-    enum db_result result =
-        calls_step(webhook->db, &question->fields.fields, event, key, &question->next);
+    webhook_query(webhook, "transfer", question->transfer, sizeof question->transfer);
+    if (question->transfer[0])
+        snprintf(key, sizeof key, "%s/%s", question->place, question->transfer);
+    else
+        snprintf(key, sizeof key, "%s/%u", question->place, question->tries);
+    enum db_result result = DB_OK;
+    if (question->transfer[0])
+        result = transfer_leave(webhook, &question->fields, question->transfer,
+                                question->transfer_state);
+    if (result == DB_OK)
+        result = calls_step(webhook->db, &question->fields.fields, event, key, &question->next);
     if (result == DB_AWAY || result == DB_BUSY)
         return ask_without(webhook, question);
     if (result != DB_OK) {
@@ -70,7 +90,7 @@ static enum metrics_outcome ask(struct webhook *webhook, const char *event,
         webhook_say_goodbye(webhook, NULL);
         return OUTCOME_unknown_call;
     }
-    question->steps = json_loads(question->next.steps_json, 0, NULL);
+    question->steps = read_steps(&question->next);
     return OUTCOME_answered;
 }
 
@@ -81,16 +101,41 @@ static void forget(struct question *question)
     webhook_fields_free(&question->fields);
 }
 
+/* A warm transfer begins before the answer that leads the caller into it. While the database is
+ * away it cannot begin, and the caller is asked for a moment's patience: false. */
+static bool begin_transfer(struct webhook *webhook, const struct webhook_fields *fields,
+                           const json_t *steps, const char *place, struct steps_call *call,
+                           char id[CALLS_UUID_TEXT])
+{
+    char at[STEPS_PLACE_BYTES_MAX];
+    const json_t *step = steps_choose(steps, place, call, at);
+    if (!steps_is_warm(step))
+        return true;
+    enum db_result result =
+        transfer_begin(webhook, fields, step, at, steps_warm_caller_id(step, call), id);
+    if (result == DB_AWAY || result == DB_BUSY)
+        return false;
+    call->transfer = id[0] ? id : NULL; /* none: the dial is a cold one */
+    return true;
+}
+
 void webhook_answer_step(struct webhook *webhook, const struct webhook_fields *fields,
                          const char *organization, const json_t *steps, const char *place,
                          unsigned tries)
 {
     struct twiml twiml;
+    char transfer[CALLS_UUID_TEXT];
     struct steps_call call = {.public_url = webhook->service->options->public_url,
                               .organization = organization,
                               .from = fields->from,
                               .to = fields->to,
+                              .ours = strncmp(fields->direction, "outbound", 8) == 0 ? fields->from
+                                                                                     : fields->to,
                               .tries = tries};
+    if (!begin_transfer(webhook, fields, steps, place, &call, transfer)) {
+        webhook_answer_softly(webhook);
+        return;
+    }
     response_twiml(webhook->response, &twiml);
     steps_write(&twiml, steps, place, &call);
     response_twiml_done(webhook->response, &twiml);
@@ -106,9 +151,14 @@ static void answer_step(struct webhook *webhook, struct question *question)
         .digits = webhook_text(webhook, "Digits", digits, sizeof digits),
         .recording = webhook_text(webhook, "RecordingUrl", recording, sizeof recording),
         .queue = webhook_text(webhook, "QueueResult", queue, sizeof queue),
+        .transfer = question->transfer_state,
         .tries = question->tries};
     const json_t *step = steps_at(question->steps, question->place);
     enum steps_next follow = steps_follow(question->steps, question->place, &result, next);
+    if (!step && strcmp(question->transfer_state, "returned") == 0) { /* a late repetition */
+        snprintf(next, sizeof next, "%s", STEPS_AGENT);
+        follow = STEPS_GO;
+    }
     const char *organization = question->next.organization;
     if (follow == STEPS_GO)
         webhook_answer_step(webhook, &question->fields, organization, question->steps, next, 0);
@@ -120,7 +170,10 @@ static void answer_step(struct webhook *webhook, struct question *question)
     log_info(
         "call step done", log_text("step", steps_kind(step)), log_text("place", question->place),
         log_text("next", next[0] ? next : NULL), log_text("dial_status", status[0] ? status : NULL),
-        log_text("queue_result", queue[0] ? queue : NULL), log_text("organization", organization),
+        log_text("queue_result", queue[0] ? queue : NULL),
+        log_text("transfer", question->transfer[0] ? question->transfer : NULL),
+        log_text("transfer_state", question->transfer_state[0] ? question->transfer_state : NULL),
+        log_text("organization", organization),
         log_text("conversation", question->next.conversation),
         log_text("call_sid", question->fields.call_sid));
 }

@@ -251,7 +251,7 @@ enum metrics_outcome incoming_call_answer(struct webhook *webhook)
     webhook_read(webhook, &fields);
     enum db_result result =
         calls_incoming(webhook->db, &webhook->service->options->seal, &fields.fields, &call);
-    if (result == DB_OK)
+    if (result == DB_OK && !asks_for_agent(webhook)) /* what is said there is this caller's alone */
         last_known_note(webhook->service->last_known, fields.account_sid, fields.to, &call);
     if (webhook->kept_ms)
         outcome = record(result);

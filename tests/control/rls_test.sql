@@ -154,6 +154,10 @@ BEGIN
         INSERT INTO call_legs (organization_id, conversation_id, account_sid, call_sid, call_status)
         VALUES (t.id, call, 'AC' || repeat(t.letter, 32), 'CA' || repeat(t.letter, 31) || '1',
                 'ringing');
+        INSERT INTO transfers (organization_id, conversation_id, account_sid, place, step,
+                               from_number, to_number, deadline_at)
+        VALUES (t.id, call, 'AC' || repeat(t.letter, 32), 'next', '{"step": "dial"}', '+15550100',
+                '+15550101', now());
         INSERT INTO reconciliations (organization_id, account_sid, since, until, calls_seen,
                                      calls_opened, calls_ended, calls_priced, calls_differing,
                                      calls_unlisted, recordings_seen, recordings_found)

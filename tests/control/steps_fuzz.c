@@ -14,8 +14,12 @@ static void walk(const json_t *steps, const char *place)
                                     .organization = "00000000-0000-0000-0000-00000000000a",
                                     .from = "+15550177",
                                     .to = "+15550100"};
-    const struct steps_result result = {
-        .dial_status = "busy", .bridged = "", .digits = "1", .recording = "", .queue = "leave"};
+    const struct steps_result result = {.dial_status = "busy",
+                                        .bridged = "",
+                                        .digits = "1",
+                                        .recording = "",
+                                        .queue = "leave",
+                                        .transfer = "returned"};
     char next[STEPS_PLACE_BYTES_MAX];
     struct twiml twiml;
     twiml_open(&twiml, text, sizeof text);

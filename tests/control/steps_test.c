@@ -56,6 +56,12 @@ static void what_is_wrong_is_named(void **state)
     expect_wrong("{\"step\":\"queue\",\"queue\":\"sales\",\"music\":\"http://x.example/a\"}",
                  "https");
     expect_wrong("{\"step\":\"voicemail\",\"max_s\":3601}", "3600");
+    expect_wrong("{\"step\":\"dial\",\"to\":\"+15550101\",\"briefing\":\"x\"}", "\"warm\": true");
+    expect_wrong("{\"step\":\"dial\",\"to\":[\"+15550101\"],\"warm\":true}", "one number");
+    expect_wrong("{\"step\":\"dial\",\"to\":\"+15550101\",\"warm\":true,\"record\":true}",
+                 "no \"record\"");
+    expect_wrong("{\"step\":\"dial\",\"to\":\"+15550101\",\"warm\":true,\"accept_s\":61}",
+                 "3 to 60");
 }
 
 static void the_nesting_is_bounded(void **state)
@@ -105,6 +111,29 @@ static void a_dial_says_all_it_means(void **state)
     expect_in(text, "record=\"record-from-answer-dual\"");
     expect_in(text, ">+15550101</Number>");
     expect_in(text, ">+15550102</Number>");
+}
+
+#define WARM                                                                                       \
+    "{\"next\":{\"step\":\"dial\",\"to\":\"+15550101\",\"warm\":true,\"say\":\"A moment.\","       \
+    "\"limit_s\":600}}"
+#define TRANSFER "11111111-1111-4111-8111-111111111111"
+
+static void a_warm_dial_leads_into_a_conference(void **state)
+{
+    (void)state;
+    char text[8192];
+    struct steps_call warm = call;
+    warm.transfer = TRANSFER;
+    write(WARM, "next", &warm, text, sizeof text);
+    expect_in(text, "<Say>A moment.</Say><Dial action=\"https://calls.example.com/api/twilio/"
+                    "call-step?at=next&amp;transfer=" TRANSFER "#rc=5");
+    expect_in(text, "timeLimit=\"600\"><Conference startConferenceOnEnter=\"false\" "
+                    "endConferenceOnExit=\"true\"");
+    expect_in(text,
+              "waitUrl=\"https://calls.example.com/api/twilio/transfer-wait?transfer=" TRANSFER);
+    expect_in(text, ">transfer-" TRANSFER "</Conference></Dial>");
+    write(WARM, "next", &call, text, sizeof text); /* it could not be begun */
+    expect_in(text, ">+15550101</Number>");
 }
 
 static void callers_without_a_number_are_shown_as_the_called_one(void **state)
@@ -165,8 +194,8 @@ static enum steps_next follow(const char *text, const char *place, struct steps_
                               char next[STEPS_PLACE_BYTES_MAX])
 {
     const char **members[] = {&result.dial_status, &result.bridged, &result.digits,
-                              &result.recording, &result.queue};
-    for (size_t i = 0; i < 5; i++)
+                              &result.recording,   &result.queue,   &result.transfer};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         if (!*members[i])
             *members[i] = "";
     json_t *steps = read(text);
@@ -264,12 +293,30 @@ static void hours_as_people_write_them(void **state)
             fail_msg("\"%s\" was taken for hours", wrong[i]);
 }
 
+static void after_a_warm_dial_its_transfer_decides(void **state)
+{
+    (void)state;
+    char next[STEPS_PLACE_BYTES_MAX];
+    const struct steps_result back = {.dial_status = "answered", .transfer = "returned"},
+                              over = {.dial_status = "answered", .transfer = "done"};
+    assert_int_equal(follow(WARM, "next", over, next), STEPS_END);
+    assert_int_equal(follow(WARM, "next", back, next), STEPS_GO);
+    assert_string_equal(next, STEPS_AGENT);
+    assert_int_equal(follow("{\"next\":{\"step\":\"dial\",\"to\":\"+15550101\",\"warm\":true,"
+                            "\"else\":{\"step\":\"voicemail\"}}}",
+                            "next", back, next),
+                     STEPS_GO);
+    assert_string_equal(next, "next.else");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(the_nesting_is_bounded),
         cmocka_unit_test(a_dial_says_all_it_means),
+        cmocka_unit_test(a_warm_dial_leads_into_a_conference),
+        cmocka_unit_test(after_a_warm_dial_its_transfer_decides),
         cmocka_unit_test(callers_without_a_number_are_shown_as_the_called_one),
         cmocka_unit_test(a_dial_to_the_called_number_is_passed_over),
         cmocka_unit_test(keys_are_escaped_in_places),

@@ -731,6 +731,26 @@ static void a_transfer_notes_the_next_step(void **state)
     expect(bad, "There is nobody called \\\"the moon\\\"");
 }
 
+/* Whom somebody hears before the caller does, the AI may brief. */
+static void a_warm_transfer_takes_a_briefing(void **state)
+{
+    (void)state;
+    tool("move", "transfer",
+         "{\"to\":{\"sales\":{\"step\":\"dial\",\"to\":\"+15550101\",\"warm\":true}}}");
+    int64_t good = called("move", "{\"to\":\"sales\",\"briefing\":\"Ms Example, a bill.\"}");
+    carry_out();
+    expect(good, "{\"ok\": true}");
+    assert_string_equal(database_ask("SELECT next_step ->> 'briefing' FROM conversations WHERE "
+                                     "next_step IS NOT NULL"),
+                        "Ms Example, a bill.");
+    json_t *settings =
+        json_loads("{\"to\":{\"a\":{\"step\":\"dial\",\"to\":\"+15550101\"}}}", 0, NULL);
+    json_t *schema = tool_kind_parameters(TOOL_TRANSFER, settings);
+    assert_null(json_object_get(json_object_get(schema, "properties"), "briefing")); /* cold */
+    json_decref(schema);
+    json_decref(settings);
+}
+
 static void text_messages_go_to_the_caller_alone(void **state)
 {
     (void)state;
@@ -989,6 +1009,7 @@ int main(void)
         TEST(texts_have_the_same_functions),
         TEST(what_the_edge_does_is_on_record),
         TEST(a_transfer_notes_the_next_step),
+        TEST(a_warm_transfer_takes_a_briefing),
         TEST(text_messages_go_to_the_caller_alone),
         TEST(appointments_keep_to_the_hours),
         TEST(hours_are_local),
