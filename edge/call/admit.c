@@ -113,11 +113,37 @@ enum asked { ASKED_WEBHOOK, ASKED_STREAM, ASKED_LISTEN };
 
 /* Who waits for an answer of control. The letter that brings it carries this back. */
 struct waiting {
+    struct waiting *previous, *next; /* of this core's */
     uint64_t conn;
     uint64_t asked_ns;
     enum asked asked; /* an upgrade waits for its plan, or for its call, or a webhook for words */
     char soft[SOFT_BYTES]; /* a caller waits with it: where to come back to; else "" */
 };
+
+static void stop_waiting(struct calls *calls, struct waiting *waiting)
+{
+    *(waiting->previous ? &waiting->previous->next : &calls->waiting) = waiting->next;
+    if (waiting->next)
+        waiting->next->previous = waiting->previous;
+    free(waiting);
+}
+
+static void start_waiting(struct calls *calls, struct waiting *waiting)
+{
+    waiting->asked_ns = io_now_ns(calls->io);
+    waiting->previous = NULL;
+    waiting->next = calls->waiting;
+    if (waiting->next)
+        waiting->next->previous = waiting;
+    calls->waiting = waiting;
+}
+
+/* Control may owe answers when the edge stops. */
+void admit_close(struct calls *calls)
+{
+    while (calls->waiting)
+        stop_waiting(calls, calls->waiting);
+}
 
 static bool ask(struct calls *calls, struct waiting waiting, json_t *request, struct span body)
 {
@@ -129,11 +155,11 @@ static bool ask(struct calls *calls, struct waiting waiting, json_t *request, st
         return false;
     }
     *kept = waiting;
-    kept->asked_ns = io_now_ns(calls->io);
+    start_waiting(calls, kept);
     if (link_request(calls->config.link, calls->config.core, (uint64_t)(uintptr_t)kept, json,
                      strlen(json), body, HTTP_CONTROL_MS))
         return true;
-    free(kept);
+    stop_waiting(calls, kept);
     return false;
 }
 
@@ -409,13 +435,6 @@ static void settle(struct calls *calls, struct conn *conn, const struct waiting 
         respond(calls, conn, answer);
 }
 
-void admit_drop(uint64_t id, struct link_answer *answer)
-{
-    plan_free(answer->plan);
-    free(answer);
-    free((struct waiting *)(uintptr_t)id);
-}
-
 void admit_answer(struct calls *calls, uint64_t id, struct link_answer *answer)
 {
     struct waiting *waiting = (struct waiting *)(uintptr_t)id;
@@ -424,5 +443,6 @@ void admit_answer(struct calls *calls, uint64_t id, struct link_answer *answer)
     histogram_add(&calls->metrics->control_answer, answered_ns / 1000);
     if (conn) /* else the asker hung up */
         settle(calls, conn, waiting, answer);
-    admit_drop(id, answer);
+    link_answer_free(answer);
+    stop_waiting(calls, waiting);
 }

@@ -65,6 +65,7 @@ void calls_close(struct calls *calls)
     free(calls->ended_slots);
     taps_close(&calls->taps);
     spools_close(&calls->spools);
+    admit_close(calls);
     free(calls);
 }
 
@@ -534,7 +535,7 @@ void calls_drop_letter(const struct letter *letter)
         plan_free(letter->content);
         break;
     case LETTER_ANSWER:
-        admit_drop(letter->id, letter->content);
+        link_answer_free(letter->content);
         break;
     case LETTER_CONN:
         conn_parcel_free(letter->content);

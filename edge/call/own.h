@@ -26,8 +26,9 @@ struct calls {
     unsigned free_count, live_count, ended_count;
     uint32_t *ended_slots; /* to be freed at the turn's end */
     bool draining;
-    unsigned pressure; /* 0 to 100: how hard the core works in this turn */
-    bool joining;      /* it works so hard that frames share appends */
+    unsigned pressure;       /* 0 to 100: how hard the core works in this turn */
+    bool joining;            /* it works so hard that frames share appends */
+    struct waiting *waiting; /* admit.c: for answers of control */
     struct listen_places listen;
     struct call *by_ticket[TICKET_BUCKETS];
     struct call *by_conversation[CONVERSATION_BUCKETS];
@@ -241,8 +242,8 @@ void tools_close(struct calls *calls, struct call *call);
 void admit_request(struct calls *calls, struct conn *conn, const struct message *message);
 /* Control's answer to what was asked under this id; takes it. */
 void admit_answer(struct calls *calls, uint64_t id, struct link_answer *answer);
-/* The same, when nobody waits any more. */
-void admit_drop(uint64_t id, struct link_answer *answer);
+/* Forgets who still waits for an answer. */
+void admit_close(struct calls *calls);
 void admit_index(struct calls *calls, struct call *call);
 void admit_forget(struct calls *calls, struct call *call);
 

@@ -111,18 +111,17 @@ static void drop(struct letter letter)
 {
     if (letter.kind == LETTER_PLAN)
         plan_free(letter.content);
+    else if (letter.kind == LETTER_ANSWER)
+        link_answer_free(letter.content);
     else
         free(letter.content);
 }
 
-/* Answers always come; what else waits is lost with the link. */
+/* What waits is lost with the link, answers too. */
 void control_close(void)
 {
-    for (unsigned i = 0; i < control.letters_count; i++) {
-        struct waiting *waiting = &control.letters[i];
-        if (waiting->letter.kind != LETTER_ANSWER || !post(waiting))
-            drop(waiting->letter);
-    }
+    for (unsigned i = 0; i < control.letters_count; i++)
+        drop(control.letters[i].letter);
     control.letters_count = 0;
 }
 
