@@ -46,7 +46,10 @@ CREATE TABLE conversations (
     direction             text NOT NULL DEFAULT 'inbound',
     start_timestamp       timestamptz NOT NULL DEFAULT now(),
     end_timestamp         timestamptz,
+    answered_at           timestamptz,
     duration_ms           bigint,
+    duration_by           text,
+    carrier_duration_ms   bigint,
     stream_duration_ms    bigint,
     call_status           call_status,
     disconnection_reason  text,
@@ -77,7 +80,10 @@ CREATE TABLE conversations (
     CONSTRAINT conversations_numbers
         CHECK (length(from_number) <= 256 AND length(to_number) <= 256),
     CONSTRAINT conversations_durations
-        CHECK (duration_ms >= 0 AND stream_duration_ms >= 0 AND recording_duration_ms >= 0),
+        CHECK (duration_ms >= 0 AND carrier_duration_ms >= 0 AND stream_duration_ms >= 0
+               AND recording_duration_ms >= 0),
+    CONSTRAINT conversations_duration_by
+        CHECK (duration_by IN ('edge', 'carrier') AND (duration_by IS NULL) = (duration_ms IS NULL)),
     CONSTRAINT conversations_metadata CHECK (jsonb_typeof(metadata) = 'object'),
     CONSTRAINT conversations_route CHECK (jsonb_typeof(route) = 'object'),
     CONSTRAINT conversations_next_step CHECK (jsonb_typeof(next_step) = 'object')
@@ -101,8 +107,13 @@ COMMENT ON COLUMN conversations.to_number IS 'Who was called, as the carrier wro
 COMMENT ON COLUMN conversations.direction IS 'inbound: they called us; outbound: we called them.';
 COMMENT ON COLUMN conversations.start_timestamp IS 'When the call began: the first thing we know of it.';
 COMMENT ON COLUMN conversations.end_timestamp IS 'When it ended; NULL while it lives.';
+COMMENT ON COLUMN conversations.answered_at IS
+    'When it was answered: by the clock that duration_by names. NULL: not answered, or not told.';
 COMMENT ON COLUMN conversations.duration_ms IS
-    'How long it took: the carrier''s figure (whole seconds) where there is one, else the stream''s.';
+    'How long it took, from the answer to the end; whose clock says so is duration_by.';
+COMMENT ON COLUMN conversations.duration_by IS
+    'edge: to the millisecond, first stream''s start to last stream''s end; the carrier agrees to 2 s or says nothing. carrier: its whole seconds, because more happened than was streamed.';
+COMMENT ON COLUMN conversations.carrier_duration_ms IS 'What the carrier says, in whole seconds.';
 COMMENT ON COLUMN conversations.stream_duration_ms IS 'How long the edge carried its audio, to the millisecond.';
 COMMENT ON COLUMN conversations.call_status IS 'Where it is in its life; never goes back. NULL for threads.';
 COMMENT ON COLUMN conversations.disconnection_reason IS

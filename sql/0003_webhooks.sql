@@ -41,6 +41,11 @@ COMMENT ON FUNCTION json_number IS 'A JSON number of at least 0 as bigint; NULL 
 -- hung up, or we answered the after-stream webhook with a hang-up (or with the agent, because the
 -- report of an orderly end was late, and no further stream came of it). The furthest rank wins; at the
 -- end the carrier's word beats ours, then the highest SequenceNumber, then the order of the list.
+--
+-- Duration, from the answer to the end: never a difference between two parties' clocks. The edge's
+-- milliseconds win where the carrier's whole seconds agree with them, to 2 s: it rounds, and a stream
+-- begins a moment after the answer. Where they do not, there was more than streams (a greeting, a
+-- person it was forwarded to), and the carrier's seconds win.
 CREATE FUNCTION settle_conversation(conversation uuid) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -49,6 +54,9 @@ DECLARE
     ending record;
     start record;
     orderly boolean;
+    edge_ms bigint;
+    carrier_ms bigint;
+    measurer text;
 BEGIN
     SELECT kind = 'ended' AND body ->> 'reason' NOT IN ('drained', 'internal') INTO orderly
     FROM call_events
@@ -89,9 +97,25 @@ BEGIN
     -- thing anybody told.
     SELECT coalesce(min(at) FILTER (WHERE kind = 'incoming'), min(at)) AS at,
            max(json_number(body -> 'duration_ms')) FILTER (WHERE source = 'carrier') AS carrier_ms,
+           min(at) FILTER (WHERE source = 'carrier' AND body ->> 'status' = 'in-progress')
+               AS answered_at,
            sum(json_number(body -> 'duration_ms')) FILTER (WHERE source = 'edge' AND kind = 'ended')
-               AS streams_ms
+               AS streams_ms,
+           count(*) FILTER (WHERE source = 'edge' AND kind = 'ended') AS streams,
+           min(at) FILTER (WHERE source = 'edge' AND kind = 'started') AS streamed_at,
+           max(at) FILTER (WHERE source = 'edge' AND kind = 'ended') AS streams_ended_at
     INTO start FROM call_events WHERE conversation_id = conversation;
+
+    edge_ms := coalesce( -- one stream was measured without a clock that may be set
+        CASE WHEN start.streams > 1
+             THEN round(extract(epoch FROM start.streams_ended_at - start.streamed_at) * 1000) END,
+        start.streams_ms);
+    carrier_ms := coalesce(
+        CASE WHEN status.by_carrier THEN json_number(status.body -> 'duration_ms') END,
+        start.carrier_ms);
+    measurer := CASE WHEN edge_ms >= 0 AND coalesce(abs(edge_ms - carrier_ms) <= 2000, true)
+                     THEN 'edge'
+                     WHEN carrier_ms IS NOT NULL THEN 'carrier' END;
 
     UPDATE conversations AS c SET
         call_status = coalesce(status.said, c.call_status),
@@ -100,9 +124,11 @@ BEGIN
         disconnection_reason = CASE WHEN call_status_rank(status.said) = 4 THEN status.said END,
         sip_response_code = json_number(status.body -> 'sip_response_code'),
         stream_duration_ms = start.streams_ms,
-        duration_ms = coalesce(CASE WHEN status.by_carrier
-                                    THEN json_number(status.body -> 'duration_ms') END,
-                               start.carrier_ms, start.streams_ms),
+        answered_at = CASE WHEN measurer = 'edge' THEN start.streamed_at
+                           ELSE least(start.answered_at, start.streamed_at) END,
+        duration_ms = CASE measurer WHEN 'edge' THEN edge_ms ELSE carrier_ms END,
+        duration_by = measurer,
+        carrier_duration_ms = carrier_ms,
         ended_reason = CASE WHEN ending.body IS NULL THEN NULL
                             WHEN known_end_reason(ending.body ->> 'reason')
                             THEN ending.body ->> 'reason' ELSE 'internal' END,

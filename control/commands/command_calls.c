@@ -44,6 +44,20 @@ static void print_seconds(const char *name, int64_t ms)
         printf("%-14s %" PRId64 ".%03" PRId64 " s\n", name, ms / 1000, ms % 1000);
 }
 
+/* "duration       48.123 s  (edge; the carrier says 49 s)" */
+static void print_duration(const struct db_rows *rows)
+{
+    int64_t ms = db_cell_number(rows, 0, RECORDS_DURATION_MS);
+    int64_t carrier_ms = db_cell_number(rows, 0, RECORDS_CARRIER_DURATION_MS);
+    const char *by = db_cell(rows, 0, RECORDS_DURATION_BY);
+    if (ms < 0 || !by)
+        return;
+    printf("%-14s %" PRId64 ".%03" PRId64 " s  (%s", "duration", ms / 1000, ms % 1000, by);
+    if (carrier_ms >= 0 && strcmp(by, "edge") == 0)
+        printf("; the carrier says %" PRId64 " s", carrier_ms / 1000);
+    printf(")\n");
+}
+
 static void print_figures(const char *text)
 {
     json_t *figures = text ? json_loads(text, 0, NULL) : NULL;
@@ -69,8 +83,9 @@ static void print_head(const struct db_rows *rows)
     print_field("direction", db_cell(rows, 0, RECORDS_DIRECTION));
     print_field("CallSid", db_cell(rows, 0, RECORDS_CALL_SID));
     print_field("started", db_cell(rows, 0, RECORDS_STARTED));
+    print_field("answered", db_cell(rows, 0, RECORDS_ANSWERED));
     print_field("ended", db_cell(rows, 0, RECORDS_ENDED));
-    print_seconds("duration", db_cell_number(rows, 0, RECORDS_DURATION_MS));
+    print_duration(rows);
     print_seconds("stream", db_cell_number(rows, 0, RECORDS_STREAM_DURATION_MS));
     print_field("status", db_cell(rows, 0, RECORDS_STATUS));
     print_field("disconnection", db_cell(rows, 0, RECORDS_DISCONNECTION));

@@ -1,6 +1,7 @@
 #include "control/store/records.h"
 
-#define TIME(column) "to_char(" column ", 'YYYY-MM-DD HH24:MI:SS') || 'Z'"
+#define TIME(column)    "to_char(" column ", 'YYYY-MM-DD HH24:MI:SS') || 'Z'"
+#define TIME_MS(column) "to_char(" column ", 'YYYY-MM-DD HH24:MI:SS.MS') || 'Z'"
 
 enum db_result records_list(struct db *db, const char *organization, unsigned limit,
                             struct db_rows **rows)
@@ -42,8 +43,8 @@ enum db_result records_call(struct db *db, const char *id, struct db_rows **rows
 {
     static const struct db_statement query = {
         "SELECT c.id, o.name, o.id, c.channel, c.direction, c.from_number, c.to_number, "
-        "c.call_sid, " TIME("c.start_timestamp") ", " TIME(
-            "c.end_timestamp") ", c.duration_ms, "
+        "c.call_sid, " TIME("c.start_timestamp") ", " TIME_MS("c.answered_at") ", " TIME(
+            "c.end_timestamp") ", c.duration_ms, c.duration_by, c.carrier_duration_ms, "
                                "c.stream_duration_ms, c.call_status, c.disconnection_reason, "
                                "c.sip_response_code, "
                                "c.ended_reason, c.recording_url, c.figures, a.summary, a.outcome "

@@ -136,6 +136,7 @@ is 0 'completed  9500 *caller_hung_up  2' calls list --org Acme
 is 0 '0:01.500  caller   Hello  \[31m there' calls show "$sid"
 is 0 '0:03.000  agent    I was saying  \[interrupted: 1.2 of 3.4 s heard\]' calls show "$sid"
 is 0 'ended reason   caller_hung_up' calls show "$sid"
+is 0 'duration       9.500 s  (edge)' calls show "$sid"
 is 0 'frames_up *475' calls show "$sid"
 is 0 '"heard_ms": 1200' calls show "$sid" --json
 is 1 'there is no call' calls show "$sid" --org "Beta & Söhne"

@@ -41,7 +41,8 @@ static const struct story stories[] = {
       {EDGE, "ended", 7, -1, NULL,
        "{\"reason\":\"caller_hung_up\",\"duration_ms\":48123,\"figures\":{\"frames\":9}}"}},
      6,
-     "completed|completed|22:13:20|22:14:11|49000|48123|caller_hung_up|{\"frames\": 9}|MZ1"},
+     "completed|completed|22:13:20|22:14:11|48123 edge 49000 20.001|48123|caller_hung_up|"
+     "{\"frames\": 9}|MZ1"},
     {"a call whose carrier reports nothing more",
      {{INCOMING, "ringing", -1, -1, "Tue, 14 Nov 2023 22:13:20 +0000", NULL},
       {EDGE, "started", 1, -1, NULL, "{\"stream_sid\":\"MZ1\"}"},
@@ -49,7 +50,7 @@ static const struct story stories[] = {
       {EDGE, "ended", 3, -1, NULL, "{\"reason\":\"agent_hung_up\",\"duration_ms\":3000}"},
       {AFTER, "in-progress", -1, -1, "Tue, 14 Nov 2023 22:13:30 +0000", NULL}},
      5,
-     "completed|completed|22:13:20|22:13:30|3000|3000|agent_hung_up||MZ1"},
+     "completed|completed|22:13:20|22:13:30|3000 edge - 20.001|3000|agent_hung_up||MZ1"},
     {"a call that never streamed, with the event name for a status",
      {{STATUS, "queued", 0, -1, "Tue, 14 Nov 2023 22:13:19 +0000", NULL},
       {STATUS, "initiated", 1, -1, "Tue, 14 Nov 2023 22:13:20 +0000", NULL},
@@ -57,7 +58,7 @@ static const struct story stories[] = {
       {STATUS, "answered", 3, -1, "Tue, 14 Nov 2023 22:13:22 +0000", NULL},
       {STATUS, "no-answer", 4, 0, "Tue, 14 Nov 2023 22:13:23 +0000", NULL}},
      5,
-     "no-answer|no-answer|22:13:19|22:13:23|0||||"},
+     "no-answer|no-answer|22:13:19|22:13:23|0 carrier 0 22.000||||"},
     {"two endings that contradict each other: the higher number counts, and over ours the "
      "carrier's",
      {{INCOMING, "ringing", -1, -1, "Tue, 14 Nov 2023 22:13:20 +0000", NULL},
@@ -67,7 +68,7 @@ static const struct story stories[] = {
       {EDGE, "ended", 1, -1, NULL, "{\"reason\":\"caller_hung_up\",\"duration_ms\":5}"},
       {AFTER, "in-progress", -1, -1, "Tue, 14 Nov 2023 22:13:30 +0000", NULL}},
      5,
-     "failed|failed|22:13:20|22:14:01|12000|5|caller_hung_up||"},
+     "failed|failed|22:13:20|22:14:01|12000 carrier 12000|5|caller_hung_up||"},
     {"a call with two streams: the last one speaks, both count",
      {{INCOMING, "ringing", -1, -1, "Tue, 14 Nov 2023 22:13:20 +0000", NULL},
       {EDGE, "started", 1, -1, NULL, "{\"stream_sid\":\"MZ1\"}"},
@@ -75,7 +76,23 @@ static const struct story stories[] = {
       {EDGE, "started", 1000001, -1, NULL, "{\"stream_sid\":\"MZ2\"}"},
       {EDGE, "ended", 1000002, -1, NULL, "{\"reason\":\"transferred\",\"duration_ms\":500}"}},
      5,
-     "in-progress||22:13:20||1500|1500|transferred||MZ2"},
+     "in-progress||22:13:20||1000001 edge - 20.001|1500|transferred||MZ2"},
+    {"a pause between two streams belongs to the call; the carrier's seconds agree",
+     {{STATUS, "completed", 3, 64, "Tue, 14 Nov 2023 22:14:24 +0000", NULL},
+      {EDGE, "started", 5, -1, NULL, "{\"stream_sid\":\"MZ1\"}"},
+      {EDGE, "ended", 6, -1, NULL, "{\"reason\":\"ai_lost\",\"duration_ms\":1}"},
+      {EDGE, "started", 61000, -1, NULL, "{\"stream_sid\":\"MZ2\"}"},
+      {EDGE, "ended", 62017, -1, NULL, "{\"reason\":\"caller_hung_up\",\"duration_ms\":1017}"}},
+     5,
+     "completed|completed|22:13:20|22:14:24|62012 edge 64000 20.005|1018|caller_hung_up||MZ2"},
+    {"a call that was given to somebody after its stream: the carrier's seconds",
+     {{INCOMING, "ringing", -1, -1, "Tue, 14 Nov 2023 22:13:18 +0000", NULL},
+      {STATUS, "in-progress", 2, -1, "Tue, 14 Nov 2023 22:13:19 +0000", NULL},
+      {EDGE, "started", 5, -1, NULL, "{\"stream_sid\":\"MZ1\"}"},
+      {EDGE, "ended", 6, -1, NULL, "{\"reason\":\"transferred\",\"duration_ms\":7999}"},
+      {STATUS, "completed", 3, 10, "Tue, 14 Nov 2023 22:13:29 +0000", NULL}},
+     5,
+     "completed|completed|22:13:18|22:13:29|10000 carrier 10000 19.000|7999|transferred||MZ1"},
 };
 
 static char organization[37], account[35];
@@ -145,7 +162,9 @@ static void read_record(struct db *db, const char *call_sid, char record[512])
     static const struct db_statement query = {
         "SELECT concat_ws('|', call_status, coalesce(disconnection_reason, ''), "
         "to_char(start_timestamp, 'HH24:MI:SS'), "
-        "coalesce(to_char(end_timestamp, 'HH24:MI:SS'), ''), coalesce(duration_ms::text, ''), "
+        "coalesce(to_char(end_timestamp, 'HH24:MI:SS'), ''), concat_ws(' ', duration_ms, "
+        "duration_by, "
+        "coalesce(carrier_duration_ms::text, '-'), to_char(answered_at, 'SS.MS')), "
         "coalesce(stream_duration_ms::text, ''), coalesce(ended_reason, ''), "
         "coalesce(figures::text, ''), coalesce(metadata ->> 'stream_sid', '')), "
         "(SELECT count(*) FROM call_events AS e WHERE e.conversation_id = c.id), "
