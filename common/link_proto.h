@@ -22,7 +22,7 @@
  *                                       "run":uuid of this process' life,
  *                                       "cores":N (edge), "error":.. (refusal),
  *                                       "calls_max":N, "stream_url":wss base or "" (edge)}
- * REQUEST   edge     edge's number     {"kind":"http"|"admit"|"metrics", ..,   http: body
+ * REQUEST   edge     edge's number     {"kind":"http"|"admit"|"metrics"|..,..  http: body
  *                                       "deadline_ms": time left}
  * RESPONSE  control  the request's     {"status":int, "headers":{..}, ..}      http: body
  * EVENT     edge     event's number,   {"kind":.., "call":uuid, "seq":n,       -
@@ -42,7 +42,12 @@
  * body. Passed on headers: host, content-type, authorization, x-twilio-signature,
  *    i-twilio-idempotency-token, user-agent, accept, origin, cookie, x-retell-signature,
  *    range, idempotency-key.
- *    RESPONSE {"status":200,"headers":{"content-type":"text/xml"}}, raw = body.
+ *    RESPONSE {"status":200,"headers":{"content-type":"text/xml"}}, raw = body. With
+ *    "more":{"ask":"up to 255 bytes, control's own","bytes":of the whole} raw is its beginning.
+ * REQUEST "more" (the reader has taken what was sent of such a body):
+ *    {"kind":"more","ask":"as it was given","from":bytes had so far}
+ *    RESPONSE {"status":200}, raw = the next bytes, one at least. Any other status: there is no
+ *    more, and the edge breaks the connection off.
  * REQUEST "admit" (a stream arrived whose ticket this edge was not told about):
  *    {"kind":"admit","ticket":"..","signature":"X-Twilio-Signature value or empty"}
  *    RESPONSE {"status":200,"plan":{..as in prepare..}} or {"status":403,"error":"why"}.

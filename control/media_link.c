@@ -93,8 +93,10 @@ struct visit {
     struct media_link_answer *answer;
     char recording[37], organization[37], link[37];
     int64_t expires_at_ms;
-    struct db_rows *rows; /* of recordings_find */
-    bool begins;          /* from its first byte on: worth a row */
+    uint64_t whole_bytes;            /* not 0: what is said is only the beginning of so much */
+    struct db_rows *rows;            /* of recordings_find */
+    bool begins;                     /* from its first byte on: worth a row */
+    char ask[TICKET_TEXT_BYTES + 1]; /* the link itself */
     const char *peer;
 };
 
@@ -109,6 +111,10 @@ static void say(struct visit *visit, int status, const char *type, json_t *more)
         json_object_update(headers, more);
     json_decref(more);
     json_t *head = headers ? json_pack("{s:i, s:o}", "status", status, "headers", headers) : NULL;
+    if (head && visit->whole_bytes)
+        json_object_set_new(
+            head, "more",
+            json_pack("{s:s, s:I}", "ask", visit->ask, "bytes", (json_int_t)visit->whole_bytes));
     visit->answer->head = head ? json_dumps(head, JSON_COMPACT) : NULL;
     json_decref(head);
 }
@@ -157,6 +163,7 @@ static void give_piece(struct visit *visit, uint64_t first, uint64_t count, uint
                               : STORE_LATER;
     if (end != STORE_DONE || taken != count) {
         free(body);
+        visit->whole_bytes = 0;
         log_error("a recording cannot be read", log_text("recording", visit->recording),
                   log_text("error", store.error));
         say_words(visit, 503, "The recording cannot be read at the moment.");
@@ -184,7 +191,8 @@ static void give(struct visit *visit)
     } else if (accept && strstr(accept, "text/html")) {
         say_page(visit);
     } else {
-        say_words(visit, 400, "Ask for it in pieces: Range: bytes=0-262143, and so on.");
+        visit->whole_bytes = bytes;
+        give_piece(visit, 0, MEDIA_LINK_PIECE_BYTES, bytes, false);
     }
 }
 
@@ -218,12 +226,11 @@ static void answer_found(struct visit *visit)
         give(visit);
 }
 
-static bool read_link(struct visit *visit)
+static bool read_link(struct visit *visit, struct span text, int64_t now_ms)
 {
     struct ticket ticket;
-    struct span text = span_from(visit->request->path.data + strlen(MEDIA_LINK_PATH),
-                                 visit->request->path.bytes - strlen(MEDIA_LINK_PATH));
-    if (ticket_verify(&visit->service->media_keys, text, clock_wall_ms(), &ticket) != FAULT_NONE)
+    if (ticket_verify(&visit->service->media_keys, text, now_ms, &ticket) != FAULT_NONE ||
+        !span_copy_text(text, visit->ask, sizeof visit->ask))
         return false;
     uuid_write(ticket.conversation, visit->recording);
     uuid_write(ticket.organization, visit->organization);
@@ -237,17 +244,49 @@ void media_link_answer(const struct service *service, struct db *db, const struc
 {
     struct visit visit = {.service = service, .db = db, .request = request, .answer = answer};
     const char *peer = json_string_value(json_object_get(request->object, "peer"));
+    struct span text = span_from(request->path.data + strlen(MEDIA_LINK_PATH),
+                                 request->path.bytes - strlen(MEDIA_LINK_PATH));
     visit.peer = peer ? peer : "somebody";
     visit.begins = begins(request);
     *answer = (struct media_link_answer){.head = NULL};
     if (strcmp(request->method, "GET") != 0)
         say(&visit, 405, NULL, json_pack("{s:s}", "allow", "GET"));
-    else if (!read_link(&visit))
+    else if (!read_link(&visit, text, clock_wall_ms()))
         say_words(&visit, 403, "This link is not valid, or not any more.");
     else if (db_transact(db, visit.organization, find, &visit) != DB_OK)
         say_words(&visit, 503, "The record cannot be read at the moment; try again.");
     else
         answer_found(&visit);
+    db_rows_free(visit.rows);
+}
+
+/* What is left of it, as much as one piece holds; 410 when it is gone meanwhile, or there is none.
+ */
+static void give_more(struct visit *visit)
+{
+    uint64_t from = (uint64_t)visit->request->from_bytes, left = 0;
+    if (db_rows_count(visit->rows) == 1 && strcmp(db_cell(visit->rows, 0, 2), "ready") == 0 &&
+        strcmp(db_cell(visit->rows, 0, 3), store_disk.name) == 0 &&
+        (uint64_t)db_cell_number(visit->rows, 0, 4) > from)
+        left = (uint64_t)db_cell_number(visit->rows, 0, 4) - from;
+    if (left == 0)
+        say_words(visit, 410, "The recording was deleted.");
+    else
+        give_piece(visit, from, left < MEDIA_LINK_PIECE_BYTES ? left : MEDIA_LINK_PIECE_BYTES,
+                   from + left, false);
+}
+
+void media_link_more(const struct service *service, struct db *db, const struct request *request,
+                     struct media_link_answer *answer)
+{
+    struct visit visit = {.service = service, .db = db, .request = request, .answer = answer};
+    *answer = (struct media_link_answer){.head = NULL};
+    if (!read_link(&visit, span_of(request->ask), 0)) /* it was good when the download began */
+        say_words(&visit, 403, "This link is not valid.");
+    else if (db_transact(db, visit.organization, find, &visit) != DB_OK)
+        say_words(&visit, 503, "The record cannot be read at the moment; try again.");
+    else
+        give_more(&visit);
     db_rows_free(visit.rows);
 }
 

@@ -8,10 +8,11 @@
  *
  * A file on our disk is given in pieces of MEDIA_LINK_PIECE_BYTES at most, as the edge carries
  * them: a player's Range is answered with as much of it as one piece holds (206), which players go
- * on from; a browser that opens the address itself gets a page with a player; other programs are
- * told to ask for ranges. What lies in an S3 store is redirected to there, signed, for as long as
- * the link lives and an hour at most, and is not carried by us.
- * Thread: the owner of db. */
+ * on from; a browser that opens the address itself gets a page with a player; other programs get
+ * the whole file, which the edge fetches piece by piece as its reader takes it (REQUEST "more"; the
+ * link may expire meanwhile, the recording may not be deleted). What lies in an S3 store is
+ * redirected to there, signed, for as long as the link lives and an hour at most, and is not
+ * carried by us. Thread: the owner of db. */
 #ifndef RINGBRIDGE_CONTROL_MEDIA_LINK_H
 #define RINGBRIDGE_CONTROL_MEDIA_LINK_H
 
@@ -39,6 +40,9 @@ bool media_link_is_one(const struct request *request);
 
 void media_link_answer(const struct service *service, struct db *db, const struct request *request,
                        struct media_link_answer *answer);
+/* The next piece of a file that was begun. */
+void media_link_more(const struct service *service, struct db *db, const struct request *request,
+                     struct media_link_answer *answer);
 void media_link_answer_free(struct media_link_answer *answer);
 
 /* What of a file of so many bytes a Range header asks for, cut to one piece. range NULL, or of a

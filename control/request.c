@@ -42,6 +42,12 @@ static bool read_kind(struct request *request)
         request->ticket = json_read_text(request->object, "ticket", REQUEST_HEADER_BYTES_MAX);
         return request->ticket != NULL;
     }
+    if (strcmp(kind, "more") == 0) {
+        request->kind = REQUEST_MORE;
+        request->ask = json_read_text(request->object, "ask", REQUEST_HEADER_BYTES_MAX);
+        return request->ask &&
+               json_read_integer(request->object, "from", 0, INT64_MAX / 2, &request->from_bytes);
+    }
     request->kind = REQUEST_METRICS;
     return strcmp(kind, "metrics") == 0;
 }

@@ -13,7 +13,7 @@
 #define REQUEST_HEADER_BYTES_MAX 8192
 #define REQUEST_DEADLINE_MS_MAX  60000
 
-enum request_kind { REQUEST_HTTP, REQUEST_ADMIT, REQUEST_LISTEN, REQUEST_METRICS };
+enum request_kind { REQUEST_HTTP, REQUEST_ADMIT, REQUEST_LISTEN, REQUEST_MORE, REQUEST_METRICS };
 
 struct request {
     enum request_kind kind;
@@ -28,6 +28,9 @@ struct request {
     struct span body;
     /* admit; listen has only the ticket */
     const char *ticket, *signature;
+    /* more */
+    const char *ask;
+    int64_t from_bytes;
 };
 
 /* Reads a frame's json and raw. False (and nothing to free) when it is not what the link allows. */

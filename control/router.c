@@ -267,7 +267,10 @@ static void answer_media(const struct service *service, struct db *db, const str
                          const struct request *request)
 {
     struct media_link_answer answer;
-    media_link_answer(service, db, request, &answer);
+    if (request->kind == REQUEST_MORE)
+        media_link_more(service, db, request, &answer);
+    else
+        media_link_answer(service, db, request, &answer);
     metrics_webhook(service->metrics, ROUTE_media, outcome_of(answer.status), elapsed_us(work));
     if (is_late(work, request))
         COUNT(service->metrics, requests_late);
@@ -377,7 +380,8 @@ void router_answer(void *context, struct db *db, struct work *work)
     }
     if (is_late(work, &request))
         COUNT(service->metrics, requests_late);
-    else if (request.kind == REQUEST_HTTP && media_link_is_one(&request))
+    else if (request.kind == REQUEST_MORE ||
+             (request.kind == REQUEST_HTTP && media_link_is_one(&request)))
         answer_media(service, db, work, &request);
     else if (is_api(service, &request))
         hand_on_api(service, work);

@@ -12,6 +12,7 @@
 #define HTTP_BODY_BYTES_MAX     65536   /* webhooks */
 #define HTTP_API_BODY_BYTES_MAX 1000000 /* /api/ paths that are not Twilio's; fits a link frame */
 #define HTTP_RESPONSE_BYTES_MAX 262144
+#define HTTP_RESPOND_MS         60000 /* an answer, or a piece of a long one, is taken by then */
 #define HTTP_BEHIND_BYTES_MAX   32768 /* that came behind a request before it was answered */
 #define HTTP_FIRST_BYTE_MS      5000
 #define HTTP_HEAD_MS            5000 /* whole head, from its first byte */
@@ -92,6 +93,10 @@
 #define LISTEN_MESSAGE_BYTES_MAX 1024  /* of what it may say, to be told not to */
 #define LISTEN_QUIET_MS          15000 /* then it is asked for a sign of life .. */
 #define LISTEN_SIGN_MS           10000 /* .. and given up */
+
+/* Answers longer than one response of control, fetched from it piece by piece */
+#define DOWNLOADS_PER_CORE_MAX 64
+#define DOWNLOAD_ASK_BYTES_MAX 255
 
 /* Send queues, per socket: the policy when full stands with the caller of conn_frame_begin */
 #define SEND_QUEUE_BYTES_MAX 1048576

@@ -109,7 +109,7 @@ static void admit_stream(struct calls *calls, struct call *call, struct conn *co
     let_in(calls, call, conn);
 }
 
-enum asked { ASKED_WEBHOOK, ASKED_STREAM, ASKED_LISTEN };
+enum asked { ASKED_WEBHOOK, ASKED_STREAM, ASKED_LISTEN, ASKED_MORE };
 
 /* Who waits for an answer of control. The letter that brings it carries this back. */
 struct waiting {
@@ -393,8 +393,19 @@ static void respond(struct calls *calls, struct conn *conn, const struct link_an
                  answer->location[0] ? "\r\n" : "", answer->retry_after[0] ? "Retry-After: " : "",
                  answer->retry_after, answer->retry_after[0] ? "\r\n" : "");
     assert(length >= 0 && (size_t)length < sizeof extra);
-    conn_respond(calls->io, conn, (unsigned)answer->status, answer->content_type, extra, body,
-                 false);
+    if (answer->whole_bytes)
+        download_begin(calls, conn, answer, extra);
+    else
+        conn_respond(calls->io, conn, (unsigned)answer->status, answer->content_type, extra, body,
+                     false);
+}
+
+bool admit_ask_more(struct calls *calls, struct conn *conn, const char *asked, uint64_t from)
+{
+    json_t *request =
+        json_pack("{s:s, s:s, s:I}", "kind", "more", "ask", asked, "from", (json_int_t)from);
+    struct waiting waiting = {.conn = conn_ref(conn), .asked = ASKED_MORE};
+    return ask(calls, waiting, request, span_of(""));
 }
 
 void admit_request(struct calls *calls, struct conn *conn, const struct message *message)
@@ -429,6 +440,8 @@ static void settle(struct calls *calls, struct conn *conn, const struct waiting 
         listen_admit(calls, conn, answer->call, answer->organization);
     else if (waiting->asked == ASKED_LISTEN)
         conn_refuse(calls->io, conn, refusal(answer));
+    else if (waiting->asked == ASKED_MORE)
+        download_goes_on(calls, conn, answer);
     else if (answer->status == 0)
         answer_without_control(calls, conn, waiting->soft);
     else

@@ -384,6 +384,10 @@ void calls_on_message(struct calls *calls, struct conn *conn, const struct messa
         listen_on_message(calls, conn, message);
         return;
     }
+    if (leg == LEG_DOWNLOAD) {
+        download_on_message(calls, conn, message);
+        return;
+    }
     struct call *call = call_find(calls, conn_owner(conn));
     assert(call && call->state != CALL_ENDED); /* an ended call has let go of its connections */
     if (leg == LEG_CARRIER)

@@ -34,7 +34,7 @@
 #include "edge/report/plan.h"
 
 /* Whose connection: the leg given to conn_own. 0 is HTTP. */
-enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2, LEG_LISTENER = 3 };
+enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2, LEG_LISTENER = 3, LEG_DOWNLOAD = 4 };
 
 /* Timers of this layer, beside TIMER_CONN. */
 enum {

@@ -3,6 +3,7 @@
 #define RINGBRIDGE_EDGE_CALL_OWN_H
 
 #include "edge/call/call.h"
+#include "edge/call/download.h"
 #include "edge/call/listen.h"
 #include "edge/wire/realtime.h"
 #include "edge/wire/twilio.h"
@@ -30,6 +31,7 @@ struct calls {
     bool joining;            /* it works so hard that frames share appends */
     struct waiting *waiting; /* admit.c: for answers of control */
     struct listen_places listen;
+    struct downloads downloads;
     struct call *by_ticket[TICKET_BUCKETS];
     struct call *by_conversation[CONVERSATION_BUCKETS];
     struct used_ticket used[TICKET_BUCKETS][USED_WAYS];
@@ -246,6 +248,17 @@ void admit_answer(struct calls *calls, uint64_t id, struct link_answer *answer);
 void admit_close(struct calls *calls);
 void admit_index(struct calls *calls, struct call *call);
 void admit_forget(struct calls *calls, struct call *call);
+
+/* Asks for the bytes of a download from there on. False: it cannot be asked. */
+bool admit_ask_more(struct calls *calls, struct conn *conn, const char *asked, uint64_t from);
+
+/* download.c: answers that control gives in pieces. */
+/* The request at hand is answered with the beginning of one, or refused. */
+void download_begin(struct calls *calls, struct conn *conn, const struct link_answer *answer,
+                    const char *extra);
+void download_on_message(struct calls *calls, struct conn *conn, const struct message *message);
+/* Control's answer to admit_ask_more. */
+void download_goes_on(struct calls *calls, struct conn *conn, const struct link_answer *answer);
 
 /* listen.c: supervisors who hear a call. */
 void listen_open(struct listen_places *places);

@@ -211,8 +211,11 @@ static enum pull step(struct io *io, struct conn *conn, struct message *message)
         return conn_http_head(io, conn, message);
     case PHASE_BODY:
         return conn_http_body(io, conn, message);
-    case PHASE_ANSWER:
     case PHASE_RESPOND:
+        if (conn->more_due)
+            return conn_http_ask_more(conn, message);
+        return conn_http_hold(io, conn);
+    case PHASE_ANSWER:
     case PHASE_MOVE:
         return conn_http_hold(io, conn);
     case PHASE_OPEN:
@@ -428,6 +431,8 @@ static enum fault timeout_fault(const struct conn *conn)
         return FAULT_http_timeout;
     case PHASE_ANSWER:
         return FAULT_no_control;
+    case PHASE_RESPOND:
+        return FAULT_peer_slow;
     default:
         return FAULT_ws_close_timeout;
     }

@@ -122,7 +122,8 @@ void io_flush(struct io *io);
 enum message_kind {
     MESSAGE_REQUEST, /* server: a whole HTTP request; answer with conn_respond, conn_upgrade or
                         conn_refuse */
-    MESSAGE_OPEN,    /* client: TCP, TLS and the WebSocket upgrade are done */
+    MESSAGE_MORE, /* server: all that was given of an answer is sent; conn_respond_more goes on */
+    MESSAGE_OPEN, /* client: TCP, TLS and the WebSocket upgrade are done */
     MESSAGE_TEXT,
     MESSAGE_BINARY,
     MESSAGE_END /* the last one: the connection is over. fault says why, close_code what the peer
@@ -162,6 +163,19 @@ void conn_peer(const struct conn *conn, char text[INET6_ADDRSTRLEN]);
  * close_after says so. */
 void conn_respond(struct io *io, struct conn *conn, unsigned status, const char *content_type,
                   const char *extra, struct span body, bool close_after);
+
+/* The same with the beginning of a body that has whole_bytes; the rest is owed. When what was given
+ * is sent MESSAGE_MORE comes, once for each piece, so that no more than one lies in memory. A
+ * reader who does not take a piece within HTTP_RESPOND_MS is peer_slow. */
+void conn_respond_first(struct io *io, struct conn *conn, unsigned status, const char *content_type,
+                        const char *extra, struct span body, uint64_t whole_bytes);
+
+/* What is still owed; 0: the answer is complete, or nobody may hear it (HEAD, 204). */
+uint64_t conn_owed_bytes(const struct conn *conn);
+
+/* The next piece, upon MESSAGE_MORE; at most what is owed. False: it ended meanwhile, or does so
+ * for want of memory; END tells. */
+bool conn_respond_more(struct io *io, struct conn *conn, struct span piece);
 
 /* Answers the request at hand with a fault's status and sentence (text/plain), counts it, closes.
  */

@@ -2,6 +2,7 @@
 #include "common/panic.h"
 #include "edge/io/conn_inner.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 #define RESPONSE_HEAD_ROOM  512 /* our own lines; content type and extra lines come on top */
@@ -201,6 +202,7 @@ struct response {
     const char *content_type; /* "" or NULL: none */
     const char *extra;
     struct span body;
+    uint64_t whole_bytes; /* body is its beginning */
     bool close;
 };
 
@@ -212,7 +214,7 @@ static bool say_response(struct io *io, struct conn *conn, const struct response
     size_t body_bytes = bodiless || conn->request.head_only ? 0 : response->body.bytes;
     char length[48] = "";
     if (!bodiless)
-        snprintf(length, sizeof length, "Content-Length: %zu\r\n", response->body.bytes);
+        snprintf(length, sizeof length, "Content-Length: %" PRIu64 "\r\n", response->whole_bytes);
     const char *connection = response->close     ? "Connection: close\r\n"
                              : conn->request.old ? "Connection: keep-alive\r\n"
                                                  : "";
@@ -233,6 +235,7 @@ static bool say_response(struct io *io, struct conn *conn, const struct response
             memcpy(out + head_bytes, response->body.data, body_bytes);
         conn_send_end(io, conn, (size_t)head_bytes + body_bytes);
         count_status(io, response->status);
+        conn->owed_bytes = body_bytes ? response->whole_bytes - body_bytes : 0;
     }
     pool_give(&io->pool, head);
     return out;
@@ -245,30 +248,79 @@ static void forget_request(struct io *io, struct conn *conn)
     conn->request_bytes = 0;
 }
 
-void conn_respond(struct io *io, struct conn *conn, unsigned status, const char *content_type,
-                  const char *extra, struct span body, bool close_after)
+static void answer(struct io *io, struct conn *conn, struct response *response)
 {
-    assert(status >= 200 && status <= 599);
+    assert(response->status >= 200 && response->status <= 599);
     if (conn->phase != PHASE_ANSWER) /* it ended meanwhile; END tells */
         return;
-    struct response response = {.status = status,
-                                .content_type = content_type,
-                                .extra = extra,
-                                .body = body,
-                                .close = close_after || !conn->request.keep_alive || conn->eof};
-    conn->request.keep_alive = !response.close;
-    if (!say_response(io, conn, &response)) {
+    response->close |= !conn->request.keep_alive || conn->eof;
+    conn->request.keep_alive = !response->close;
+    if (!say_response(io, conn, response)) {
         conn_fail(io, conn, FAULT_no_capacity);
         return;
     }
     forget_request(io, conn);
-    conn_enter(io, conn, PHASE_RESPOND, 0);
+    conn_enter(io, conn, PHASE_RESPOND, HTTP_RESPOND_MS);
+}
+
+void conn_respond(struct io *io, struct conn *conn, unsigned status, const char *content_type,
+                  const char *extra, struct span body, bool close_after)
+{
+    struct response response = {.status = status,
+                                .content_type = content_type,
+                                .extra = extra,
+                                .body = body,
+                                .whole_bytes = body.bytes,
+                                .close = close_after};
+    answer(io, conn, &response);
+}
+
+void conn_respond_first(struct io *io, struct conn *conn, unsigned status, const char *content_type,
+                        const char *extra, struct span body, uint64_t whole_bytes)
+{
+    struct response response = {.status = status,
+                                .content_type = content_type,
+                                .extra = extra,
+                                .body = body,
+                                .whole_bytes = whole_bytes};
+    assert(body.bytes > 0 && body.bytes <= whole_bytes);
+    answer(io, conn, &response);
+}
+
+uint64_t conn_owed_bytes(const struct conn *conn)
+{
+    return conn->owed_bytes;
+}
+
+enum pull conn_http_ask_more(struct conn *conn, struct message *message)
+{
+    conn->more_due = false;
+    *message = (struct message){.kind = MESSAGE_MORE};
+    return PULL_MESSAGE;
+}
+
+bool conn_respond_more(struct io *io, struct conn *conn, struct span piece)
+{
+    if (conn->phase != PHASE_RESPOND)
+        return false;
+    assert(piece.bytes > 0 && piece.bytes <= conn->owed_bytes && !conn->more_due);
+    if (!conn_send_copy(io, conn, piece)) {
+        conn_fail(io, conn, FAULT_no_capacity);
+        return false;
+    }
+    conn->owed_bytes -= piece.bytes;
+    conn_enter(io, conn, PHASE_RESPOND, HTTP_RESPOND_MS);
+    return true;
 }
 
 void conn_http_responded(struct io *io, struct conn *conn)
 {
     assert(conn->phase == PHASE_RESPOND && conn->send_bytes == 0);
-    if (!conn->request.keep_alive) {
+    if (conn->owed_bytes && !conn->let_go) {
+        conn->more_due = true;
+        return;
+    }
+    if (!conn->request.keep_alive || conn->owed_bytes) {
         conn_end(io, conn);
         return;
     }
@@ -300,6 +352,7 @@ void conn_http_refuse(struct io *io, struct conn *conn, enum fault fault)
                                 .content_type = "text/plain; charset=utf-8",
                                 .extra = refusal_lines(fault),
                                 .body = span_from(sentence, (size_t)bytes),
+                                .whole_bytes = (uint64_t)bytes,
                                 .close = true};
     if (conn->phase == PHASE_HEAD)
         conn->request.head_only = false; /* of an earlier request */

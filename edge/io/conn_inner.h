@@ -76,6 +76,8 @@ struct conn {
     size_t scanned;       /* of it, searched for the end of a head */
     size_t request_bytes; /* of it, the request at hand: head and body */
     bool head_begun;      /* the deadline is that of a head, not of a silence */
+    uint64_t owed_bytes;  /* of the answer at hand, not given yet */
+    bool more_due;        /* MESSAGE_MORE waits to be pulled */
     struct {
         bool upgrade, head_only, keep_alive, old; /* old: HTTP/1.0 */
     } request;
@@ -272,7 +274,9 @@ enum pull conn_http_body(struct io *io, struct conn *conn, struct message *messa
 enum pull conn_http_hold(struct io *io, struct conn *conn);
 /* Composes the answer that refuses with this fault; the conn must be in HEAD, BODY or ANSWER. */
 void conn_http_refuse(struct io *io, struct conn *conn, enum fault fault);
-/* The answer is all sent: next request, or the end. */
+/* Fills in MORE. */
+enum pull conn_http_ask_more(struct conn *conn, struct message *message);
+/* What was given of the answer is all sent: more of it, the next request, or the end. */
 void conn_http_responded(struct io *io, struct conn *conn);
 /* Client: composes the upgrade request into conn->greeting. False: no memory. */
 bool conn_http_greet(struct io *io, struct conn *conn, const struct dial *dial);

@@ -54,6 +54,8 @@ struct link_answer {
     char extra[1024];     /* further header lines, each with CRLF, already checked; or "" */
     struct plan *plan;    /* "admit" answered 200; take it by setting this to NULL */
     char call[37], organization[37]; /* "listen" answered 200; else "". Compare, do not parse */
+    char more_ask[DOWNLOAD_ASK_BYTES_MAX + 1]; /* body is the beginning: how to ask for the rest */
+    uint64_t whole_bytes;                      /* .. of a body that has so many; else 0 */
     size_t body_bytes;
     uint8_t body[];
 };

@@ -135,6 +135,20 @@ static bool read_listener(const json_t *object, struct link_answer *answer)
            read_id(object, "organization", answer->organization);
 }
 
+/* Of a body there is a beginning, and a rest. */
+static bool read_more(const json_t *object, struct span body, struct link_answer *answer)
+{
+    const json_t *more = json_object_get(object, "more"), *bytes = json_object_get(more, "bytes");
+    struct span ask = span_of(text(more, "ask"));
+    if (!more)
+        return true;
+    if (answer->status != 200 || !json_is_integer(bytes) || ask.bytes == 0 || body.bytes == 0 ||
+        json_integer_value(bytes) <= (json_int_t)body.bytes)
+        return false;
+    answer->whole_bytes = (uint64_t)json_integer_value(bytes);
+    return span_copy_text(ask, answer->more_ask, sizeof answer->more_ask);
+}
+
 static bool put_body(struct link_answer **answer, struct span body)
 {
     if (body.bytes == 0)
@@ -160,8 +174,8 @@ bool link_read_answer(const struct link_frame *frame, unsigned cores, struct lin
     if (good)
         (*answer)->status = (int)json_integer_value(status);
     good = good && read_fields(json_object_get(object, "headers"), *answer) &&
-           put_body(answer, frame->raw) && read_plan(object, cores, *answer) &&
-           read_listener(object, *answer);
+           read_more(object, frame->raw, *answer) && put_body(answer, frame->raw) &&
+           read_plan(object, cores, *answer) && read_listener(object, *answer);
     json_decref(object);
     if (!good) {
         plan_free((*answer)->plan);

@@ -6,6 +6,7 @@ import http.client
 import http.server
 import json
 import math
+import random
 import signal
 import socket
 import struct
@@ -458,7 +459,8 @@ def a_link_is_heard_in_pieces_and_for_a_while():
         assert status == 416 and headers["Content-Range"] == f"bytes */{len(sound)}", headers
         status, page, headers = fetch(url, Accept="text/html,*/*")
         assert status == 200 and b"<audio" in page and headers["Content-Type"].startswith("text/html"), headers
-        assert fetch(url, Accept="*/*")[0] == 400
+        status, body, headers = fetch(url, Accept="*/*")
+        assert status == 200 and body == sound and headers["Content-Length"] == str(len(sound)), (status, headers)
         broken = url[:-1] + ("A" if url[-1] != "A" else "Q")
         for bad in (broken, url[:-2], url + "A", url.rsplit("/", 1)[0] + "/", url.replace("/media/", "/media/x")):
             assert fetch(bad)[0] == 403, bad
@@ -469,11 +471,49 @@ def a_link_is_heard_in_pieces_and_for_a_while():
         reads = [access for access in accesses if access["what"] == "read"]
         assert link["expires_at"] and all(f"127.0.0.1 by link {link['id']}" == read["by_whom"] for read in reads), accesses
         assert 3 <= len(reads) <= 6, reads  # not a row for each piece
-        assert system.metric('ringbridge_control_webhooks_total{path="media",result="answered"}') == 6
+        assert system.metric('ringbridge_control_webhooks_total{path="media",result="answered"}') == 9  # three of the whole
         assert system.metric('ringbridge_control_webhooks_total{path="media",result="bad_signature"}') == 5
         assert row["id"] in system.control("voicemail", "list")
         other = system.organisation("B", "+15550101")
         assert system.sql(f"SELECT * FROM recording_accesses WHERE organization_id = '{other}'") == []
+
+
+def whole_files_are_given_to_whoever_asks_without_a_range():
+    with Carrier() as carrier, with_carrier(System(), carrier) as system:
+        system.organisation("A", "+15550100")
+        incoming(system, 1)
+        recorded(system, 1, carrier.add(71, wav(1)))
+        row = kept(system, recording_sid(71))
+        sound = random.Random(7).randbytes(20_000_001)
+        (system.media / row["path"]).write_bytes(sound)
+        change(system, f"UPDATE recordings SET bytes = {len(sound)} WHERE id = '{row['id']}'")
+        url = link_of(system, row)
+        got = subprocess.run(["curl", "-sS", "--max-time", "60", url, "--next", "-sS", url, "-r", "20000000-", "--next", "-sS",
+                              "-o", "/dev/null", "-w", "%{http_code} %{num_connects}", "-I", url],
+                             check=True, capture_output=True).stdout
+        assert got == sound + sound[-1:] + b"405 0", (len(got), got[-20:])  # on one connection; HEAD stays as it was
+        assert system.metric('ringbridge_downloads_total{result="done"}') == 1
+
+        # Somebody who does not read: one piece of his lies at the edge, whatever the file's length.
+        place = urllib.parse.urlsplit(url)
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+            reader.settimeout(30)
+            reader.connect((place.hostname, place.port))
+            reader.sendall(f"GET {place.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            first = reader.recv(1000)
+            eventually("he has it begun", lambda: system.metric('ringbridge_downloads_total{result="begun"}') == 2)
+            eventually("a piece waits for him", lambda: 0 < system.metric("ringbridge_send_queued_bytes"))
+            assert system.metric("ringbridge_send_queued_bytes") < 263_000
+            # Deleted while he reads: what is not sent yet is not sent any more.
+            change(system, f"UPDATE recordings SET state = 'deleted', deleted_at = now() WHERE id = '{row['id']}'")
+            rest = b""
+            while piece := reader.recv(1 << 20):
+                rest += piece
+        had = (first + rest).split(b"\r\n\r\n", 1)[1]
+        assert 0 < len(had) < len(sound) and sound.startswith(had), len(had)
+        assert system.metric('ringbridge_downloads_total{result="broken"}') == 1
+        assert system.metric("ringbridge_send_queued_bytes") == 0
 
 
 def what_was_kept_long_enough_goes():
@@ -504,4 +544,5 @@ if __name__ == "__main__":
     run(a_message_is_fetched_and_linked_whatever_comes_first, a_call_in_two_channels_keeps_both,
         what_is_not_right_is_not_kept, killed_in_the_middle_there_is_one, an_organisation_asks_with_its_own_credentials,
         killed_in_the_middle_there_is_one_object, a_store_of_objects_keeps_it_too, a_store_that_does_not_know_us_is_told_of,
-        a_link_is_heard_in_pieces_and_for_a_while, what_was_kept_long_enough_goes)
+        a_link_is_heard_in_pieces_and_for_a_while, whole_files_are_given_to_whoever_asks_without_a_range,
+        what_was_kept_long_enough_goes)

@@ -55,6 +55,9 @@ static void decide(struct owner *owner, struct conn *conn, const struct message 
     default:
         if (message->head->upgrade)
             conn_upgrade(io, conn, 300);
+        else if (message->body.bytes && fake_kernel_dice(2))
+            conn_respond_first(io, conn, 200, "", "", message->body,
+                               message->body.bytes + fake_kernel_dice(3));
         else
             conn_respond(io, conn, 200, "text/plain", "X-Extra: 1\r\n", message->body,
                          fake_kernel_dice(4) == 0);
@@ -78,6 +81,15 @@ static void converse(struct owner *owner, struct conn *conn, const struct messag
     }
 }
 
+/* At once, or not at all. */
+static void give_more(struct owner *owner, struct conn *conn)
+{
+    if (fake_kernel_dice(4))
+        conn_respond_more(owner->io, conn, span_of("m"));
+    else
+        conn_abort(owner->io, conn);
+}
+
 static void pull(struct owner *owner, struct conn *conn)
 {
     struct message message;
@@ -87,6 +99,9 @@ static void pull(struct owner *owner, struct conn *conn)
         if (message.kind == MESSAGE_REQUEST) {
             owner->requests++;
             decide(owner, conn, &message);
+        } else if (message.kind == MESSAGE_MORE) {
+            assert(conn_owed_bytes(conn) > 0 && conn_queued_bytes(conn) == 0);
+            give_more(owner, conn);
         } else if (message.kind == MESSAGE_END) {
             owner->ends++;
             over = true;

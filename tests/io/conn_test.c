@@ -468,6 +468,75 @@ static void ends_a_reader_that_stopped(void **state)
     peer_close(peer);
 }
 
+/* Asks for the held request's answer of 3 pieces, of which the first is given. */
+static struct conn *begin_long_answer(struct peer *peer, const char *request, struct span piece)
+{
+    stage.held_count = stage.mores = 0;
+    peer_say(&stage, peer, request);
+    stage_until(&stage, stage.held_count == 1);
+    conn_respond_first(stage.io, stage.held[0], 200, "audio/wav", "", piece, 3 * piece.bytes);
+    return stage.held[0];
+}
+
+static void gives_a_long_answer_in_pieces(void **state)
+{
+    (void)state;
+    static uint8_t piece[200000];
+    struct peer *peer = peer_open(stage.port);
+    memset(piece, 'a', sizeof piece);
+    struct conn *conn = begin_long_answer(peer, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n",
+                                          span_from(piece, sizeof piece));
+    /* One more request came behind it: its turn comes when the answer is whole. */
+    peer_say(&stage, peer, "GET /behind HTTP/1.1\r\nHost: x\r\n\r\n");
+    for (unsigned i = 1; i <= 2; i++) {
+        stage_until(&stage, peer_read(peer) && stage.mores == i);
+        assert_int_equal(conn_queued_bytes(conn), 0);
+        assert_int_equal(conn_owed_bytes(conn), (3 - i) * sizeof piece);
+        memset(piece, 'a' + (int)i, sizeof piece);
+        assert_true(conn_respond_more(stage.io, conn, span_from(piece, sizeof piece)));
+    }
+    assert_int_equal(conn_owed_bytes(conn), 0);
+    stage_until(&stage, peer_read(peer) && memmem(peer->data, peer->bytes, "cHTTP/1.1 200", 13));
+    assert_int_equal(stage.mores, 2);
+    assert_string_equal(stage.target, "/behind");
+    assert_non_null(memmem(peer->data, peer->bytes, "Content-Length: 600000\r\n", 24));
+    uint8_t *body = (uint8_t *)memmem(peer->data, peer->bytes, "\r\n\r\n", 4) + 4;
+    for (size_t i = 0; i < 3 * sizeof piece; i += 9973)
+        assert_int_equal(body[i], 'a' + i / sizeof piece);
+    /* Of HEAD nothing is owed. */
+    begin_long_answer(peer, "HEAD /hold HTTP/1.1\r\nHost: x\r\n\r\n", span_from(piece, 10));
+    assert_int_equal(conn_owed_bytes(conn), 0);
+    stage_until(&stage, peer_read(peer) && memmem(peer->data, peer->bytes, "Length: 30\r\n", 12));
+    peer_close(peer);
+}
+
+/* It takes a byte now and then, so that it never looks dead, and so keeps a piece for ever. */
+static void ends_a_reader_that_dribbles(void **state)
+{
+    (void)state;
+    static uint8_t piece[8 << 20];
+    struct peer *peer = peer_open(stage.port);
+    int small = 65536;
+    unsigned ends = stage.ends;
+    uint64_t sent;
+    static char crumbs[32768];
+    setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    struct conn *conn = begin_long_answer(peer, "GET /hold HTTP/1.1\r\nHost: x\r\n\r\n",
+                                          span_from(piece, sizeof piece));
+    conn_keep_short(conn); /* the kernel takes little on his behalf */
+    for (unsigned waited_ms = 0; waited_ms <= HTTP_RESPOND_MS; waited_ms += SEND_PROGRESS_MS / 2) {
+        assert_int_equal(stage.ends, ends);
+        sent = stage.metrics.bytes_sent;
+        stage_until(&stage, (recv(peer->fd, crumbs, sizeof crumbs, MSG_DONTWAIT),
+                             stage.metrics.bytes_sent > sent));
+        stage_skip(SEND_PROGRESS_MS / 2);
+    }
+    stage_until(&stage, stage.ends == ends + 1);
+    assert_int_equal(stage.end.fault, FAULT_peer_slow);
+    assert_int_equal(stage.mores, 0);
+    peer_close(peer);
+}
+
 static void stops_listening(void **state)
 {
     (void)state;
@@ -508,6 +577,8 @@ int main(void)
         test(accepts_again_when_descriptors_come_back),
         test(sends_what_a_slow_reader_takes),
         test(ends_a_reader_that_stopped),
+        test(gives_a_long_answer_in_pieces),
+        test(ends_a_reader_that_dribbles),
         test(stops_listening),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

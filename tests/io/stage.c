@@ -75,6 +75,9 @@ static void take(struct stage *stage, struct conn *conn, const struct message *m
     case MESSAGE_REQUEST:
         answer(stage, conn, message);
         break;
+    case MESSAGE_MORE:
+        stage->mores++;
+        break;
     case MESSAGE_OPEN:
         stage->opens++;
         stage->opened = conn;

@@ -17,7 +17,7 @@ struct stage {
     bool deaf;                /* messages are taken and not echoed */
     struct mail *move_to;     /* where requests to /move go */
     /* what the owner saw */
-    unsigned requests, opens, messages, ends;
+    unsigned requests, mores, opens, messages, ends;
     struct message end; /* the last END */
     char end_reason[128];
     char method[32], target[256];
