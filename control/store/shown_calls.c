@@ -23,7 +23,8 @@
     F("status", "c.call_status", STATUSES, "The carrier's word for how far it is.")                \
     F("started_at", "c.start_timestamp", SHOWN_TIME, "When it began.")                             \
     F("ended_at", "c.end_timestamp", SHOWN_TIME_NULL, "When it ended; null: not yet.")             \
-    F("duration_ms", "c.duration_ms", SHOWN_WHOLE_NULL, "How long it was, as the carrier says.")   \
+    F("duration_ms", "c.duration_ms", SHOWN_WHOLE_NULL,                                            \
+      "From answer to end; the edge's or the carrier's.")                                          \
     F("stream_duration_ms", "c.stream_duration_ms", SHOWN_WHOLE_NULL,                              \
       "How long the agent was in it.")                                                             \
     F("ended_reason", "c.ended_reason", SHOWN_TEXT_NULL, "Why the agent's part of it ended.")      \
