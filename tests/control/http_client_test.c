@@ -1,58 +1,32 @@
 /* What we ask of others, against a real server in another process (http_server.py). */
+#include "tests/control/others.h"
+
 #include "control/address.h"
 #include "control/http_client.h"
 
 #include <jansson.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-static char directory[64];
-static int plain, plain2, tls, strange;
-static pid_t server;
-static int to_server;
+static struct others others;
 static struct http_client_response answer;
 
 static int start(void **state)
 {
-    int in[2], out[2];
     (void)state;
-    signal(SIGPIPE, SIG_IGN);
-    strcpy(directory, "/tmp/ringbridge-http.XXXXXX");
-    if (!mkdtemp(directory) || pipe(in) != 0 || pipe(out) != 0)
-        return -1;
-    server = fork();
-    if (server == 0) {
-        dup2(in[0], 0);
-        dup2(out[1], 1);
-        close(in[1]);
-        execl("tests/control/http_server.py", "http_server.py", directory, NULL);
-        _exit(127);
-    }
-    close(in[0]);
-    close(out[1]);
-    to_server = in[1];
-    FILE *told = fdopen(out[0], "r");
-    int read = fscanf(told, "%d %d %d %d", &plain, &plain2, &tls, &strange);
-    fclose(told);
-    return read == 4 ? 0 : -1;
+    return others_start(&others, "http") ? 0 : -1;
 }
 
 static int stop(void **state)
 {
-    char command[128];
     (void)state;
-    close(to_server);
-    waitpid(server, NULL, 0);
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    return system(command);
+    return others_stop(&others);
 }
 
 static int forget(void **state)
@@ -67,7 +41,7 @@ static const char *in_directory(const char *name)
     static char path[4][128];
     static int next;
     char *here = path[next++ % 4];
-    snprintf(here, sizeof path[0], "%s/%s", directory, name);
+    snprintf(here, sizeof path[0], "%s/%s", others.directory, name);
     return here;
 }
 
@@ -81,7 +55,7 @@ __attribute__((format(printf, 2, 3))) static const char *url(int port, const cha
     vsnprintf(path, sizeof path, format, arguments);
     va_end(arguments);
     snprintf(here, sizeof text[0], "http%s://localhost:%d/%s",
-             port == tls || port == strange ? "s" : "", port, path);
+             port == others.tls || port == others.strange ? "s" : "", port, path);
     return here;
 }
 
@@ -119,7 +93,7 @@ static void an_answer_comes_with_its_headers(void **state)
 {
     (void)state;
     struct http_client_wanted wanted[] = {{.name = "x-note"}, {.name = "X-Other"}};
-    struct http_client_request request = get(url(plain, "echo?a=b"));
+    struct http_client_request request = get(url(others.plain, "echo?a=b"));
     request.wanted = wanted;
     request.wanted_count = 2;
     assert_true(ask(request));
@@ -141,7 +115,7 @@ static void headers_bodies_and_credentials_arrive(void **state)
     (void)state;
     struct http_client_header headers[] = {{.name = "Content-Type", .value = "application/json"},
                                            {.name = "X-Empty", .value = ""}};
-    struct http_client_request request = get(url(plain, "echo"));
+    struct http_client_request request = get(url(others.plain, "echo"));
     request.method = "POST";
     request.headers = headers;
     request.headers_count = 2;
@@ -175,7 +149,7 @@ static void a_file_goes_out_and_one_comes_in(void **state)
 {
     (void)state;
     struct stat file;
-    struct http_client_request request = get(url(plain, "echo"));
+    struct http_client_request request = get(url(others.plain, "echo"));
     FILE *out = fopen(in_directory("out"), "w");
     fputs("what is in the file", out);
     fclose(out);
@@ -188,7 +162,7 @@ static void a_file_goes_out_and_one_comes_in(void **state)
     request.body_path = in_directory("missing");
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_failed);
-    request = get(url(plain, "bytes/70000"));
+    request = get(url(others.plain, "bytes/70000"));
     request.to_path = in_directory("in");
     assert_true(ask(request));
     assert_null(answer.body);
@@ -202,7 +176,7 @@ static void a_file_goes_out_and_one_comes_in(void **state)
 static void what_is_no_success_is_no_file(void **state)
 {
     (void)state;
-    struct http_client_request request = get(url(plain, "status/404"));
+    struct http_client_request request = get(url(others.plain, "status/404"));
     request.to_path = in_directory("never");
     assert_false(ask(request));
     assert_int_equal(answer.status, 404);
@@ -210,7 +184,7 @@ static void what_is_no_success_is_no_file(void **state)
     assert_string_equal(answer.body, "why: 404");
     assert_string_equal(answer.error, "localhost answered 404");
     assert_int_equal(access(request.to_path, F_OK), -1);
-    request.url = url(plain, "truncated");
+    request.url = url(others.plain, "truncated");
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_broken);
     assert_true(answer.try_again);
@@ -220,7 +194,7 @@ static void what_is_no_success_is_no_file(void **state)
 static void bounds_hold(void **state)
 {
     (void)state;
-    struct http_client_request request = get(url(plain, "bytes/1000"));
+    struct http_client_request request = get(url(others.plain, "bytes/1000"));
     request.bytes_max = 1000;
     assert_true(ask(request));
     request.bytes_max = 999;
@@ -228,12 +202,12 @@ static void bounds_hold(void **state)
     assert_int_equal(answer.end, HTTP_CLIENT_too_large);
     assert_false(answer.try_again);
     assert_null(answer.body);
-    request = get(url(plain, "endless"));
+    request = get(url(others.plain, "endless"));
     request.to_path = in_directory("endless");
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_too_large);
     assert_int_equal(access(request.to_path, F_OK), -1);
-    assert_false(ask(get(url(plain, "headers"))));
+    assert_false(ask(get(url(others.plain, "headers"))));
     assert_int_equal(answer.end, HTTP_CLIENT_too_large);
 }
 
@@ -247,7 +221,7 @@ static void nobody_waits_for_ever(void **state)
 {
     (void)state;
     int asked = 0;
-    struct http_client_request request = get(url(plain, "silent"));
+    struct http_client_request request = get(url(others.plain, "silent"));
     request.total_ms = 300;
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_timed_out);
@@ -274,27 +248,27 @@ static void what_may_mend_is_said(void **state)
                  {408, true},  {410, false}, {429, true},  {500, true},  {501, false},
                  {502, true},  {503, true},  {504, true}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(ask(get(url(plain, "status/%d", cases[i].status))),
+        assert_int_equal(ask(get(url(others.plain, "status/%d", cases[i].status))),
                          cases[i].status == 200);
         assert_int_equal(answer.end, HTTP_CLIENT_answered);
         assert_int_equal(answer.status, cases[i].status);
         assert_int_equal(answer.try_again, cases[i].again);
     }
-    ask(get(url(plain, "later/7")));
+    ask(get(url(others.plain, "later/7")));
     assert_int_equal(answer.status, 429);
     assert_int_equal(answer.retry_after_s, 7);
-    ask(get(url(plain, "later/date")));
+    ask(get(url(others.plain, "later/date")));
     assert_in_range(answer.retry_after_s, 1500, 1800);
-    ask(get(url(plain, "later/999999")));
+    ask(get(url(others.plain, "later/999999")));
     assert_int_equal(answer.retry_after_s, HTTP_CLIENT_RETRY_AFTER_MAX);
-    ask(get(url(plain, "later/soon")));
+    ask(get(url(others.plain, "later/soon")));
     assert_int_equal(answer.retry_after_s, -1);
     ask(get("http://localhost:1/"));
     assert_int_equal(answer.end, HTTP_CLIENT_unreachable);
     assert_true(answer.try_again);
     ask(get("http://nowhere.invalid/"));
     assert_int_equal(answer.end, HTTP_CLIENT_unresolved);
-    ask(get(url(plain, "garbage")));
+    ask(get(url(others.plain, "garbage")));
     assert_int_equal(answer.end, HTTP_CLIENT_broken);
 }
 
@@ -315,16 +289,16 @@ static struct http_client_request get_with_secrets(const char *where)
 static void a_redirect_is_followed_when_asked_for(void **state)
 {
     (void)state;
-    assert_false(ask(get(url(plain, "redirect/localhost:plain/echo"))));
+    assert_false(ask(get(url(others.plain, "redirect/localhost:plain/echo"))));
     assert_int_equal(answer.status, 302);
     assert_string_equal(answer.error, "");
-    assert_true(ask(get_with_secrets(url(plain, "redirect/localhost:plain/echo"))));
+    assert_true(ask(get_with_secrets(url(others.plain, "redirect/localhost:plain/echo"))));
     assert_string_equal(heard("Authorization"), "Basic dXNlcjpodXNo");
     assert_string_equal(heard("X-Key"), "hush");
-    struct http_client_request request = get_with_secrets(url(plain, "round"));
+    struct http_client_request request = get_with_secrets(url(others.plain, "round"));
     assert_false(ask(request));
     assert_int_equal(answer.status, 302); /* where it stopped */
-    request = get_with_secrets(url(plain, "redirect/localhost:plain/echo"));
+    request = get_with_secrets(url(others.plain, "redirect/localhost:plain/echo"));
     request.method = "POST";
     assert_false(ask(request));
     assert_int_equal(answer.status, 302); /* not what is sent once */
@@ -333,19 +307,19 @@ static void a_redirect_is_followed_when_asked_for(void **state)
 static void secrets_stay_at_home(void **state)
 {
     (void)state;
-    static const char *const others[] = {"127.0.0.1:plain", "localhost:plain2"};
+    static const char *const foreign[] = {"127.0.0.1:plain", "localhost:plain2"};
     for (int i = 0; i < 2; i++) {
-        assert_true(ask(get_with_secrets(url(plain, "redirect/%s/echo", others[i]))));
+        assert_true(ask(get_with_secrets(url(others.plain, "redirect/%s/echo", foreign[i]))));
         assert_string_equal(heard("Authorization"), "(none)");
         assert_string_equal(heard("X-Key"), "(none)");
         assert_string_equal(heard("X-Open"), "said");
     }
     /* there and back: it is home again */
-    assert_true(ask(
-        get_with_secrets(url(plain, "redirect/127.0.0.1:plain/redirect/localhost:plain/echo"))));
+    assert_true(ask(get_with_secrets(
+        url(others.plain, "redirect/127.0.0.1:plain/redirect/localhost:plain/echo"))));
     assert_string_equal(heard("X-Key"), "hush");
     struct http_client_request request =
-        get_with_secrets(url(tls, "redirect/localhost:plain/echo"));
+        get_with_secrets(url(others.tls, "redirect/localhost:plain/echo"));
     request.ca_path = in_directory("authority.pem");
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_refused); /* from https to http */
@@ -354,12 +328,12 @@ static void secrets_stay_at_home(void **state)
 static void certificates_are_checked(void **state)
 {
     (void)state;
-    struct http_client_request request = get(url(tls, "echo"));
+    struct http_client_request request = get(url(others.tls, "echo"));
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_tls);
     request.ca_path = in_directory("authority.pem");
     assert_true(ask(request));
-    request.url = url(strange, "echo");
+    request.url = url(others.strange, "echo");
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_tls);
     assert_non_null(strstr(answer.error, "localhost: "));
@@ -388,7 +362,7 @@ static void private_addresses_are_refused(void **state)
         "http://0.0.0.0:%d/echo",    "http://[::ffff:127.0.0.1]:%d/", "http://169.254.169.254:%d/"};
     char where[128];
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-        snprintf(where, sizeof where, forms[i], plain);
+        snprintf(where, sizeof where, forms[i], others.plain);
         refuse(where);
     }
 }
@@ -397,7 +371,7 @@ static void private_addresses_are_refused(void **state)
 static void an_open_connection_is_no_way_in(void **state)
 {
     (void)state;
-    const char *where = url(plain, "echo");
+    const char *where = url(others.plain, "echo");
     assert_true(ask(get(where)));
     char first[32];
     json_t *told = json_loads(answer.body, 0, NULL);
@@ -415,21 +389,21 @@ static void permission_is_for_the_host_it_names(void **state)
 {
     (void)state;
     char list[64];
-    struct http_client_request request = get(url(plain, "echo"));
+    struct http_client_request request = get(url(others.plain, "echo"));
     request.by_operator = false;
     request.allow_private = "example.com, LOCALHOST";
     assert_true(ask(request));
-    snprintf(list, sizeof list, "localhost:%d", plain);
+    snprintf(list, sizeof list, "localhost:%d", others.plain);
     request.allow_private = list;
     assert_true(ask(request));
-    request.url = url(plain2, "echo");
+    request.url = url(others.plain2, "echo");
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_refused);
     request.allow_private = "local,ocalhost,localhost.example.com";
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_refused);
     /* the operator's own host may be private; where it sends us may not */
-    request = get(url(plain, "redirect/127.0.0.1:plain/echo"));
+    request = get(url(others.plain, "redirect/127.0.0.1:plain/echo"));
     request.redirects_max = 1;
     assert_false(ask(request));
     assert_int_equal(answer.end, HTTP_CLIENT_refused);
@@ -454,7 +428,7 @@ static void what_is_no_request_of_ours_is_refused(void **state)
                                                     {.name = "X:", .value = "a"},
                                                     {.name = "", .value = ""}};
     for (size_t i = 0; i < 3; i++) {
-        struct http_client_request request = get(url(plain, "echo"));
+        struct http_client_request request = get(url(others.plain, "echo"));
         request.headers = &bad[i];
         request.headers_count = 1;
         assert_false(ask(request));
@@ -515,7 +489,7 @@ static void a_request_is_signed_for_amazon(void **state)
 {
     (void)state;
     static const char credential[] = "AWS4-HMAC-SHA256 Credential=KEY/";
-    struct http_client_request request = get(url(plain, "echo"));
+    struct http_client_request request = get(url(others.plain, "echo"));
     request.sigv4 = "aws:amz:eu-central-1:s3";
     request.user = "KEY";
     request.password = "hush";
@@ -544,7 +518,7 @@ static void threads_have_handles_of_their_own(void **state)
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, ask_from_thread,
-                                        (void *)(uintptr_t)url(plain, "echo")),
+                                        (void *)(uintptr_t)url(others.plain, "echo")),
                          0);
     for (int i = 0; i < 4; i++) {
         void *went;
@@ -558,7 +532,7 @@ static void what_must_be_asked_once_is_asked_once(void **state)
 {
     (void)state;
     for (int once = 0; once <= 1; once++) {
-        struct http_client_request request = get(url(plain, once ? "cut/b" : "cut/a"));
+        struct http_client_request request = get(url(others.plain, once ? "cut/b" : "cut/a"));
         request.method = "POST";
         request.body = span_of("x=1");
         request.once = once;
@@ -567,7 +541,7 @@ static void what_must_be_asked_once_is_asked_once(void **state)
         ask(request);
         assert_int_equal(answer.end, HTTP_CLIENT_cut);
         assert_true(answer.try_again);
-        ask(get(url(plain, once ? "asked/b" : "asked/a")));
+        ask(get(url(others.plain, once ? "asked/b" : "asked/a")));
         if (once)
             assert_string_equal(answer.body, "3"); /* two, and this question */
         else
