@@ -171,6 +171,8 @@ static enum db_result look_at_account(struct account *account)
     switch (twilio_rest_open(&account->rest, account->db, options, own ? own : options->account_sid,
                              why, sizeof why)) {
     case TWILIO_REST_OPENED:
+        account->rest.must_stop = account->check->must_stop;
+        account->rest.context = account->check->must_stop_context;
         read_numbers(account);
         break;
     case TWILIO_REST_UNKNOWN:

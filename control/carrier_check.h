@@ -4,10 +4,11 @@
  * compared (carrier_number.h), each difference told; with mend, what can be mended by changing a
  * number's properties is. A number that the carrier does not have is told and cannot be mended
  * (number buy, number remove), nor one that it has and nobody here knows (number add).
- * What it is not: a job; doctor and the command line ask it.
+ * What it is not: a job (jobs/number_verify.c), nor a report; doctor and the command line ask it
+ * too.
  *
  * Owner: the caller of everything given; what is told is lent for the call. Thread: the owner of
- * db, as admin. */
+ * db: as admin, or serving and then with an organisation. */
 #ifndef RINGBRIDGE_CONTROL_CARRIER_CHECK_H
 #define RINGBRIDGE_CONTROL_CARRIER_CHECK_H
 
@@ -38,6 +39,8 @@ struct carrier_check {
     const char *by; /* who has it mended */
     void (*tell)(const struct carrier_check_told *told, void *context);
     void *context;
+    bool (*must_stop)(void *context); /* as in http_client.h; or NULL */
+    void *must_stop_context;
     int numbers, differences,
         unasked; /* out: compared; told of that are not mended; of those UNASKED */
 };

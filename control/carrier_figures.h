@@ -1,7 +1,10 @@
 /* carrier_figures: what this process did at the carrier beside calls: numbers, webhooks of numbers,
- * accounts. One set of counters for the process, shown to Prometheus. Thread: any. */
+ * accounts, and how the numbers were found there. One set for the process, shown to Prometheus.
+ * Thread: any. */
 #ifndef RINGBRIDGE_CONTROL_CARRIER_FIGURES_H
 #define RINGBRIDGE_CONTROL_CARRIER_FIGURES_H
+
+#include "control/db.h"
 
 #include <stdio.h>
 
@@ -21,7 +24,15 @@ enum carrier_figure {
         CARRIER_FIGURES_COUNT
 };
 
+/* What the last comparisons with the carrier found (sql/0019), a gauge of numbers by state. */
+#define CARRIER_STATES(ROW) ROW(as_wanted) ROW(differs) ROW(missing) ROW(unasked)
+
 void carrier_figures_count(enum carrier_figure figure);
+
+/* Asks the database for the gauge; it stays as it was when that is away. An hour old at most
+ * (kinds_hourly). */
+void carrier_figures_look(struct db *db);
+
 void carrier_figures_write(FILE *out);
 
 #endif

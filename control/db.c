@@ -559,6 +559,11 @@ static enum db_result transact_once(struct db *db, const char *organization,
     return verdict;
 }
 
+bool db_in_transaction(const struct db *db)
+{
+    return db->in_transaction;
+}
+
 enum db_result db_transact(struct db *db, const char *organization,
                            enum db_result (*work)(struct db *db, void *context), void *context)
 {

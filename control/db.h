@@ -154,6 +154,9 @@ enum db_result db_run(struct db *db, const struct db_statement *statement,
 enum db_result db_transact(struct db *db, const char *organization,
                            enum db_result (*work)(struct db *db, void *context), void *context);
 
+/* Is a transaction of db_transact under way? */
+bool db_in_transaction(const struct db *db);
+
 /* Runs SQL text of several statements without parameters: migrations only. */
 enum db_result db_script(struct db *db, const char *sql);
 

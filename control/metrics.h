@@ -20,6 +20,7 @@
     ROW(incoming_call)                                                                             \
     ROW(status_callback)                                                                           \
     ROW(message_status)                                                                            \
+    ROW(incoming_sms)                                                                              \
     ROW(after_stream)                                                                              \
     ROW(stream_status)                                                                             \
     ROW(call_step)                                                                                 \

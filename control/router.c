@@ -19,6 +19,8 @@ static const struct route {
     {"/api/twilio/incoming-call", ROUTE_incoming_call, incoming_call_answer},
     {"/api/twilio/voice-webhook", ROUTE_incoming_call, incoming_call_answer},
     {"/api/aloha/webhooks/incoming-call", ROUTE_incoming_call, incoming_call_answer},
+    {"/api/twilio/incoming-sms", ROUTE_incoming_sms, incoming_sms_answer},
+    {"/api/twilio/sms-webhook", ROUTE_incoming_sms, incoming_sms_answer},
     {"/api/twilio/status-callback", ROUTE_status_callback, status_callback_answer},
     {"/api/twilio/call-status", ROUTE_status_callback, status_callback_answer},
     {"/api/aloha/webhooks/call-status", ROUTE_status_callback, status_callback_answer},

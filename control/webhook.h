@@ -40,6 +40,7 @@ typedef enum metrics_outcome webhook_handler(struct webhook *webhook);
 
 /* control/webhooks/, a file each. */
 webhook_handler incoming_call_answer;
+webhook_handler incoming_sms_answer;
 webhook_handler status_callback_answer;
 webhook_handler after_stream_answer;
 webhook_handler stream_status_answer;

@@ -150,11 +150,14 @@ SELECT guard_table('carrier_changes');
 CREATE TRIGGER touch BEFORE UPDATE ON number_prices FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 CREATE TRIGGER touch BEFORE UPDATE ON number_limits FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
 CREATE TRIGGER touch BEFORE UPDATE ON number_orders FOR EACH ROW EXECUTE FUNCTION touch_updated_at();
-GRANT SELECT ON number_prices, number_limits TO ringbridge_serving;
+GRANT SELECT ON number_prices, number_limits TO ringbridge_serving, ringbridge_api;
+GRANT SELECT, INSERT ON number_orders, carrier_changes TO ringbridge_api;
+GRANT SELECT (id, organization_id, kind, account, created_at, updated_at) ON credentials
+    TO ringbridge_api;
 GRANT SELECT, INSERT, UPDATE ON number_orders TO ringbridge_serving, ringbridge_gate;
 GRANT SELECT, INSERT ON carrier_changes TO ringbridge_serving, ringbridge_gate;
 -- Prices belong to nobody; whoever acts for an organisation may read them.
-CREATE POLICY reading ON number_prices FOR SELECT TO ringbridge_serving
+CREATE POLICY reading ON number_prices FOR SELECT TO ringbridge_serving, ringbridge_api
     USING ((SELECT current_organization()) IS NOT NULL);
 -- Under the organisation that the transaction has named, like everybody else.
 GRANT INSERT, UPDATE, DELETE ON phone_numbers TO ringbridge_gate;
@@ -336,4 +339,4 @@ ALTER FUNCTION keep_account OWNER TO ringbridge_gate;
 REVOKE CREATE ON SCHEMA public FROM ringbridge_gate;
 REVOKE ALL ON FUNCTION settle_number, order_release, number_released, keep_account FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION settle_number, number_released, keep_account TO ringbridge_serving;
-GRANT EXECUTE ON FUNCTION order_release TO ringbridge_serving, ringbridge_admin;
+GRANT EXECUTE ON FUNCTION order_release TO ringbridge_serving, ringbridge_api, ringbridge_admin;

@@ -25,6 +25,7 @@ extern const struct api_group api_organization, api_numbers, api_configurations,
 extern const struct api_group api_tools, api_appointments, api_left_messages;
 extern const struct api_group api_after_call, api_endpoints, api_deliveries, api_jobs,
     api_reconciliations;
+extern const struct api_group api_carrier;
 extern const struct api_group api_tokens, api_audit_log;
 
 #endif

@@ -2,6 +2,7 @@
 #include "control/carrier_number.h"
 #include "control/commands/command.h"
 #include "control/store/carrier_numbers.h"
+#include "control/store/number_checks.h"
 
 #include <time.h>
 
@@ -165,6 +166,8 @@ static int show_money(const struct options *options, struct db *db, const char *
     static const char *const limits[] = {"organization", "this_month", "limit", "currency"};
     static const char *const orders[] = {"id",   "organization", "state", "number",  "country",
                                          "kind", "price",        "by",    "ordered", "error"};
+    static const char *const checks[] = {"number",      "organization", "state",
+                                         "differences", "checked",      "error"};
     const char *meant = organization[0] ? organization : NULL;
     struct db_rows *rows = NULL;
     enum db_result result;
@@ -175,6 +178,10 @@ static int show_money(const struct options *options, struct db *db, const char *
     if (command_is(options, "limit", 0, 0)) {
         result = carrier_numbers_limits(db, meant, &rows);
         return print(options, db, result, rows, limits, 4);
+    }
+    if (command_is(options, "checks", 0, 0)) {
+        result = number_checks_list(db, meant, options->limit, &rows);
+        return print(options, db, result, rows, checks, 6);
     }
     result = carrier_numbers_orders(db, meant, options->limit, &rows);
     return print(options, db, result, rows, orders, 10);
@@ -191,8 +198,8 @@ static bool changes_organization(const struct options *options)
 bool command_number_order_is(const struct options *options)
 {
     return changes_organization(options) || command_is(options, "orders", 0, 0) ||
-           command_is(options, "price", 0, 0) || command_is(options, "price", 4, 4) ||
-           command_is(options, "limit", 0, 0);
+           command_is(options, "checks", 0, 0) || command_is(options, "price", 0, 0) ||
+           command_is(options, "price", 4, 4) || command_is(options, "limit", 0, 0);
 }
 
 int command_number_order(const struct options *options, struct db *db)

@@ -1,6 +1,8 @@
 #include "control/jobs/kinds.h"
 
 #include "common/log.h"
+#include "control/carrier_figures.h"
+#include "control/store/number_checks.h"
 #include "control/store/reconciliations.h"
 #include "control/store/recordings.h"
 
@@ -23,6 +25,7 @@ int kinds_choose(const struct options *options, const struct job_kind *kinds[JOB
     kinds[count++] = &reconcile_job;
     kinds[count++] = &number_buy;
     kinds[count++] = &number_release;
+    kinds[count++] = &number_verify;
     kinds[count++] = &account_open;
     return count;
 }
@@ -31,6 +34,9 @@ void kinds_hourly(struct db *db)
 {
     if (reconciliations_plan(db) != DB_OK)
         log_warn("comparisons with the carrier cannot be planned", log_text("error", db_error(db)));
+    if (number_checks_plan(db) != DB_OK)
+        log_warn("comparisons of numbers cannot be planned", log_text("error", db_error(db)));
+    carrier_figures_look(db);
     if (recordings_expire(db) != DB_OK)
         log_warn("recordings that grew too old cannot be found", log_text("error", db_error(db)));
 }

@@ -25,6 +25,7 @@ extern const struct job_kind reconcile_job;
 extern const struct job_kind text_send;
 extern const struct job_kind number_buy;
 extern const struct job_kind number_release;
+extern const struct job_kind number_verify;
 extern const struct job_kind account_open;
 extern const struct job_kind transfer_call;
 extern const struct job_kind transfer_watch;

@@ -25,7 +25,7 @@ const char *calls_found_name(enum calls_found found)
     return found_names[found];
 }
 
-static enum calls_found read_found(const char *name)
+enum calls_found calls_found_read(const char *name)
 {
     for (unsigned i = 0; i <= CALLS_INVALID; i++)
         if (name && strcmp(name, found_names[i]) == 0)
@@ -129,7 +129,7 @@ static void read_manners(struct calls_incoming *incoming)
 static void read_answer(const struct seal *seal, struct calls_incoming *incoming)
 {
     const struct db_rows *rows = incoming->rows;
-    incoming->found = read_found(db_cell(rows, 0, 0));
+    incoming->found = calls_found_read(db_cell(rows, 0, 0));
     if (incoming->found != CALLS_FOUND)
         return;
     incoming->created = db_cell_bool(rows, 0, 1);
@@ -227,7 +227,7 @@ enum db_result calls_plan(struct db *db, const struct seal *seal, const char *or
 
 static void read_taken(const struct db_rows *rows, struct calls_taken *taken)
 {
-    *taken = (struct calls_taken){.found = read_found(db_cell(rows, 0, 0))};
+    *taken = (struct calls_taken){.found = calls_found_read(db_cell(rows, 0, 0))};
     taken->stored = db_cell_bool(rows, 0, 1);
     copy_cell(rows, 2, taken->conversation, sizeof taken->conversation);
     copy_cell(rows, 3, taken->organization, sizeof taken->organization);
@@ -371,7 +371,7 @@ enum db_result transfers_take(struct db *db, const struct calls_webhook *webhook
     enum db_result result = report(db, &query, webhook, more, &taken->rows);
     if (result != DB_OK)
         return result;
-    taken->found = read_found(db_cell(taken->rows, 0, 0));
+    taken->found = calls_found_read(db_cell(taken->rows, 0, 0));
     taken->stored = db_cell_bool(taken->rows, 0, 1);
     copy_cell(taken->rows, 2, taken->conversation, sizeof taken->conversation);
     copy_cell(taken->rows, 3, taken->organization, sizeof taken->organization);

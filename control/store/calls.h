@@ -27,6 +27,7 @@ enum calls_found {
 };
 
 const char *calls_found_name(enum calls_found found); /* "found", ...; a metric label */
+enum calls_found calls_found_read(const char *name);  /* CALLS_INVALID: NULL, or none of them */
 
 /* One webhook's standard parameters, as Twilio names them. */
 struct calls_webhook {

@@ -1,6 +1,7 @@
 #include "control/store/carrier_numbers.h"
 
-/* One statement under an organisation. */
+/* One statement under an organisation: in the transaction that is under way, or in one of its own.
+ */
 struct question {
     const struct db_statement *statement;
     const struct db_value *values;
@@ -21,7 +22,8 @@ static enum db_result ask(struct db *db, const char *organization,
                           int count, struct db_rows **rows)
 {
     struct question question = {.statement = statement, .values = values, .count = count};
-    enum db_result result = db_transact(db, organization, put, &question);
+    enum db_result result =
+        db_in_transaction(db) ? put(db, &question) : db_transact(db, organization, put, &question);
     *rows = question.rows;
     return result;
 }
@@ -233,7 +235,7 @@ enum db_result carrier_numbers_wanted(struct db *db, const char *organization,
         "AND ($1::uuid IS NULL OR n.organization_id = $1::uuid) "
         "ORDER BY own.account NULLS FIRST, n.phone_number",
         1};
-    return db_run(db, &query, db_values(db_text(organization)), rows);
+    return ask(db, organization, &query, db_values(db_text(organization)), rows);
 }
 
 enum db_result carrier_numbers_mended(struct db *db, const char *organization, const char *number,
@@ -243,10 +245,13 @@ enum db_result carrier_numbers_mended(struct db *db, const char *organization, c
         "INSERT INTO carrier_changes (organization_id, what, phone_number, account_sid, by_whom, "
         "detail) VALUES ($1::uuid, 'mended', $2, $3, $4, $5::jsonb)",
         5};
-    return db_run(db, &query,
-                  db_values(db_text(organization), db_text(number), db_text(account), db_text(by),
-                            db_text(detail_json)),
-                  NULL);
+    struct db_rows *rows;
+    enum db_result result = ask(db, organization, &query,
+                                db_values(db_text(organization), db_text(number), db_text(account),
+                                          db_text(by), db_text(detail_json)),
+                                &rows);
+    db_rows_free(rows);
+    return result;
 }
 
 /* ---- money ---- */

@@ -93,11 +93,11 @@ enum db_result carrier_numbers_account_job(struct db *db, const char *organizati
                                            struct db_rows **rows);
 
 /* own account or NULL, organisation's id, its name, number, active: each number that Twilio
- * carries, by account and number. organization NULL: all. Past organisations: admin. */
+ * carries, by account and number. organization NULL: all, as admin. */
 enum db_result carrier_numbers_wanted(struct db *db, const char *organization,
                                       struct db_rows **rows);
 
-/* Notes that a number's properties were mended. detail_json: {"voice_url":"was",...}. admin. */
+/* Notes that a number's properties were mended. detail_json: {"voice_url":"was",...}. */
 enum db_result carrier_numbers_mended(struct db *db, const char *organization, const char *number,
                                       const char *account, const char *by, const char *detail_json);
 

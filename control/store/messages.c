@@ -92,6 +92,45 @@ enum db_result messages_end_text(struct db *db, const char *id, const char *sid,
     return result;
 }
 
+enum db_result messages_receive(struct db *db, const struct messages_received *text,
+                                struct messages_taken *taken)
+{
+    static const struct db_statement query = {
+        "SELECT whose, organization, stored FROM receive_text($1::text, $2::text, $3::text, "
+        "$4::text, $5::text, $6::bigint, $7::jsonb, $8::text)",
+        8};
+    struct db_rows *rows;
+    *taken = (struct messages_taken){.found = CALLS_INVALID};
+    enum db_result result = db_run(
+        db, &query,
+        db_values(db_text(text->account_sid), db_text(text->message_sid), db_text(text->from),
+                  db_text(text->to), db_text(text->body), db_number(text->media),
+                  db_text(text->parameters_json), db_text(text->timestamp)),
+        &rows);
+    if (result == DB_OK) {
+        const char *organization = db_cell(rows, 0, 1);
+        taken->found = calls_found_read(db_cell(rows, 0, 0));
+        taken->stored = db_cell_bool(rows, 0, 2);
+        snprintf(taken->organization, sizeof taken->organization, "%s",
+                 organization ? organization : "");
+    }
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result messages_texts(struct db *db, const char *organization, unsigned limit,
+                              struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT t.id, to_char(t.received_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS') || 'Z', "
+        "t.from_number, t.to_number, t.body, t.media_count, o.name FROM received_texts AS t "
+        "JOIN organizations AS o ON o.id = t.organization_id "
+        "WHERE $1::uuid IS NULL OR t.organization_id = $1::uuid "
+        "ORDER BY t.received_at DESC, t.id LIMIT $2::integer",
+        2};
+    return db_run(db, &query, db_values(db_text(organization), db_number(limit)), rows);
+}
+
 enum db_result messages_list(struct db *db, const char *organization, unsigned limit,
                              struct db_rows **rows)
 {

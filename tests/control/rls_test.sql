@@ -179,6 +179,11 @@ BEGIN
         INSERT INTO text_messages (organization_id, conversation_id, account_sid, from_number,
                                    to_number, body)
         VALUES (t.id, call, 'AC' || repeat(t.letter, 32), '+15550100', '+15550101', 'text');
+        PERFORM note_number_checks(t.id, NULL, '[]');
+        INSERT INTO received_texts (organization_id, account_sid, message_sid, from_number,
+                                    to_number, body)
+        VALUES (t.id, 'AC' || repeat(t.letter, 32), 'SM' || repeat(t.letter, 32), '72345',
+                '+15550100', 'text');
         INSERT INTO after_call_settings (organization_id, email_to)
         VALUES (t.id, ARRAY[t.letter || '@example.com']);
         INSERT INTO endpoints (id, organization_id, kind, url, sealed)

@@ -407,6 +407,40 @@ static void a_messages_callback_is_told_apart(void **state)
     world_answer_free(&answer);
 }
 
+static struct world_answer text_us(const char *account, const char *sid, const char *to)
+{
+    return world_post(&edge, WORLD_TOKEN, "/api/twilio/incoming-sms",
+                      world_form({"AccountSid", account}, {"MessageSid", sid}, {"From", "72345"},
+                                 {"To", to}, {"Body", "Caf\xc3\xa9 at 6\xff?"}, {"NumMedia", "1"}));
+}
+
+/* It is answered with no reply, and is on record, however often it comes. */
+static void a_text_message_is_on_record_once(void **state)
+{
+    static const char sid[] = "SM00000000000000000000000000000009";
+    struct world_twiml twiml;
+    (void)state;
+    for (int times = 0; times < 3; times++) {
+        struct world_answer answer = text_us(WORLD_ACCOUNT, sid, NUMBER_A);
+        assert_int_equal(answer.status, 200);
+        assert_string_equal(answer.content_type, "text/xml; charset=utf-8");
+        world_read_twiml(&answer, &twiml);
+        assert_string_equal(twiml.verbs, "");
+        world_answer_free(&answer);
+    }
+    assert_string_equal(world_query("SELECT o.name, from_number, to_number, body, media_count, "
+                                    "parameters ->> 'NumMedia' FROM received_texts t JOIN "
+                                    "organizations o ON o.id = t.organization_id"),
+                        "Webhook A|72345|" NUMBER_A "|Caf\xc3\xa9 at 6\xef\xbf\xbd?|1|1");
+    struct world_answer answer = text_us(WORLD_ACCOUNT, sid, "+15550199");
+    assert_int_equal(answer.status, 200); /* nobody's number: no reply, and nothing to repeat */
+    world_answer_free(&answer);
+    answer = text_us(WORLD_ACCOUNT, "CA00000000000000000000000000000009", NUMBER_A);
+    assert_int_equal(answer.status, 400);
+    world_answer_free(&answer);
+    assert_string_equal(world_query("SELECT count(*) FROM received_texts"), "1");
+}
+
 static void a_stream_reports_too(void **state)
 {
     (void)state;
@@ -446,6 +480,7 @@ int main(void)
         cmocka_unit_test(odd_texts_do_no_harm),
         cmocka_unit_test(every_order_gives_one_record),
         cmocka_unit_test(a_messages_callback_is_told_apart),
+        cmocka_unit_test(a_text_message_is_on_record_once),
         cmocka_unit_test(a_stream_reports_too),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

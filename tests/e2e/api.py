@@ -46,7 +46,8 @@ def write(system, text):
 def furnish(system, org, tool="crm"):
     """One of everything that the organisation may have; ids by the path under which they are found."""
     names = ("calls", "orders", "recordings", "voicemails", "left-messages", "numbers", "routes", "tool-calls", "appointments",
-             "opening-hours", "endpoints", "deliveries", "jobs", "reconciliations", "tokens", "audit")
+             "opening-hours", "endpoints", "deliveries", "jobs", "reconciliations", "tokens", "audit", "number-orders", "accounts",
+             "carrier-changes", "texts")
     ids = {name: str(uuid.uuid4()) for name in names} | {"configurations": "voice", "tools": tool}
     call, sid = ids["calls"], uuid.uuid4().hex
     rows = [
@@ -85,9 +86,18 @@ def furnish(system, org, tool="crm"):
         ("api_tokens (id, organization_id, role, hash)", f"'{ids['tokens']}', '{org}', 'viewer', sha256('{sid}')"),
         ("api_audit (id, organization_id, token_id, token_label, operation, target, status, peer)",
          f"'{ids['audit']}', '{org}', gen_random_uuid(), '', 'add_number', '/api/numbers', 201, '127.0.0.1'"),
+        ("number_limits (organization_id, spend_max, price_unit)", f"'{org}', 100, 'USD'"),
+        ("number_orders (id, organization_id, idempotency_key, wish, country, kind, price, price_unit, ordered_by)",
+         f"""'{ids['number-orders']}', '{org}', 'k', '{{"country":"US","kind":"local"}}', 'US', 'local', 1.15, 'USD', 'somebody'"""),
+        ("number_checks (organization_id, phone_number_id, state)", f"'{org}', '{ids['numbers']}', 'as_wanted'"),
+        ("carrier_changes (id, organization_id, what, by_whom)", f"'{ids['carrier-changes']}', '{org}', 'ordered', 'somebody'"),
+        ("received_texts (id, organization_id, account_sid, message_sid, from_number, to_number, body)",
+         f"'{ids['texts']}', '{org}', '{ACCOUNT}', 'SM{sid}', '72345', '{NUMBER}', 'Hello.'"),
+        ("credentials (id, organization_id, kind, account, sealed)",
+         f"'{ids['accounts']}', '{org}', 'twilio', 'AC{sid}', decode(repeat('00', 64), 'hex')"),
     ]
     write(system, "".join(f"INSERT INTO {table} VALUES ({values});\n" for table, values in rows))
-    return ids
+    return ids | {"number-checks": ids["numbers"]}
 
 
 BODIES = {
@@ -101,9 +111,13 @@ BODIES = {
     "book_appointment": {"start": "2031-01-06T11:00", "name": "Example"}, "add_endpoint": {"url": "https://crm.example.com/more"},
     "change_after_call": {"email_to": ["office@example.com", "boss@example.com"], "language": "de", "summary": False},
     "reconcile": {"hours": 5}, "add_token": {"role": "viewer", "label": "desk", "scopes": ["calls"]},
+    "order_number": {"country": "US", "area_code": "555"}, "release_number": {"number": NUMBER},
+    "check_numbers": {"number": NUMBER, "mend": True},
 }
 # Nothing of the furniture is live.
 REFUSED = {"hang_up_call": 409, "say_in_call": 409, "record_call": 409, "listen_to_call": 409}
+# An account there is already.
+REFUSED |= {"open_account": 409}
 
 
 def every_path_of_the_document():
@@ -117,6 +131,7 @@ def every_path_of_the_document():
                        "narrow": token(system, ours, "admin", "--scopes", "nothing", "--rate", "60000"),
                        "other": token(system, others, "admin", "--rate", "60000")}}
         furnish(system, others, "crm_of_others")
+        system.control("number", "price", "US", "local", "1.15", "USD")
         path = system.directory / "judge.json"
         path.write_text(json.dumps(config))
         done = subprocess.run(["node", ROOT / "tests/e2e/api_judge.mjs", path], text=True, capture_output=True)
@@ -194,5 +209,6 @@ def the_examples_of_the_readme():
                 json.loads(done.stdout)
 
 
-run(every_path_of_the_document, a_live_call_is_heard_and_hung_up, tokens_end,
-    one_key_under_many_hands, the_examples_of_the_readme)
+if __name__ == "__main__":
+    run(every_path_of_the_document, a_live_call_is_heard_and_hung_up, tokens_end,
+        one_key_under_many_hands, the_examples_of_the_readme)
