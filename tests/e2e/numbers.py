@@ -2,13 +2,15 @@
 we want, called, given back. The carrier is played by tests/practice/number_carrier.py; that what we ask is what Twilio
 describes is tests/control/twilio_rest_test.c's business."""
 import json
+import os
 import random
 import signal
 import subprocess
 import sys
 import threading
 
-from system import ACCOUNT, BIN, PUBLIC_URL, ROOT, TOKEN, System, eventually, run
+from api import ask as api, token
+from system import ACCOUNT, BIN, PUBLIC_URL, ROOT, TOKEN, System, eventually, free_port, run
 
 sys.path.insert(0, str(ROOT / "tests/practice"))
 from number_carrier import NumberCarrier  # noqa: E402
@@ -64,39 +66,149 @@ def metric(system, name):
     return system.metric(f"ringbridge_control_{name}_total")
 
 
+class Judge:
+    """Stoplight's Prism between us and the carrier: what either says otherwise than Twilio's published description is an
+    error, ours or the practice carrier's."""
+
+    def __init__(self, carrier):
+        port = free_port()
+        self.base = f"http://127.0.0.1:{port}"
+        self.process = subprocess.Popen(
+            ["node", ROOT / "tests/node_modules/@stoplight/prism-cli/dist/index.js", "proxy", "--errors", "--host", "127.0.0.1",
+             "--port", str(port), ROOT / "tests/data/twilio-api.json", carrier.base], text=True, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=os.environ | {"SCARF_ANALYTICS": "false", "NO_COLOR": "1"})
+        self.said = []
+        if not any("Prism is listening" in self.keep(line) for line in self.process.stdout):
+            raise AssertionError("Prism did not come up: " + "".join(self.said))
+        threading.Thread(target=lambda: [self.keep(line) for line in self.process.stdout], daemon=True).start()
+
+    def keep(self, line):
+        self.said.append(line)
+        return line
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
 # ---- the whole way ----
 
-def a_number_is_bought_set_up_verified_called_and_given_back():
-    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
-        org = buyer(system)
+def rings(system, number, org):
+    """A call to the number is the organisation's."""
+    before = {row["id"] for row in system.sql("SELECT id FROM conversations")}
+    assert system.call(say=["Hello."], to=number), "nobody answered"
+    owners = [row["organization_id"] for row in system.sql("SELECT id, organization_id FROM conversations")
+              if row["id"] not in before]
+    assert owners == [org], owners
+
+
+def texts(system, url, number):
+    fields = {"MessageSid": "SM" + "7" * 32, "AccountSid": ACCOUNT, "From": "+15550177", "To": number, "Body": "Open today?",
+              "NumMedia": "0"}
+    status, answer = system.post(url.removeprefix(PUBLIC_URL).partition("#")[0], fields)[:2]
+    assert status == 200 and "<Response" in str(answer), (status, answer)
+
+
+def checks(system):
+    return {row["phone_number"]: row["state"] for row in system.sql(
+        "SELECT n.phone_number, c.state FROM number_checks AS c JOIN phone_numbers AS n ON n.id = c.phone_number_id")}
+
+
+def a_number_is_bought_set_up_verified_routed_and_given_back():
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, Judge(carrier) as judge, world(judge) as system:
+        org, neighbour = buyer(system), buyer(system, "B")
         carrier.stock(NUMBER, OTHER)
         carrier.stock("+491555", country="DE", kind="Mobile")
         found = json.loads(system.control("number", "search", "--area-code", "555", "--json"))
         assert [row["number"] for row in found] == [NUMBER, OTHER] and found[0]["capabilities"].startswith("voice sms")
+
+        # Bought, and set up as it is bought.
         assert system.control("number", "buy", "--org", org, "--area-code", "555").strip() == NUMBER
+        assert system.control("number", "buy", OTHER, "--org", neighbour).strip() == OTHER
         row = carrier.number(NUMBER)
         assert (row["voice_url"], row["voice_fallback_url"], row["status_callback"]) == (VOICE, VOICE, STATUS), row
         assert row["sms_url"] == f"{PUBLIC_URL}/api/twilio/incoming-sms#rc=3&rp=all"
         assert {row[f"{name}_method"] for name in ("voice", "voice_fallback", "status_callback", "sms")} == {"POST"}
-        kept = system.sql("SELECT * FROM number_orders")[0]
+        kept = system.sql(f"SELECT * FROM number_orders WHERE organization_id = '{org}'")[0]
         assert (kept["state"], kept["phone_number"], kept["number_sid"], kept["account_sid"]) == (
             "bought", NUMBER, row["sid"], ACCOUNT), kept
         assert row["friendly_name"] == f"ringbridge {kept['id']}"
-        assert ask(system, "number", "verify") == (0, "1 numbers compared, 0 differences\n")
-        report = system.call(say=["Hello."], to=NUMBER)
-        assert report, "nobody answered"
-        assert system.sql("SELECT organization_id FROM conversations")[0]["organization_id"] == org
+        assert ask(system, "number", "verify") == (0, "2 numbers compared, 0 differences\n")
+
+        # Somebody changes it at Twilio: each difference has its name, and is mended on request.
+        row |= {"voice_url": "https://elsewhere.example.com/", "status_callback_method": "GET", "sms_url": ""}
+        status, said = ask(system, "doctor", "--socket", system.socket_path)
+        assert status == 1 and said.count("\nwrong  at twilio") == 3, said
+        for difference in (f'voice_url is "https://elsewhere.example.com/", wanted "{VOICE}"',
+                           'status_callback_method is "GET", wanted "POST"', 'sms_url is "", wanted "'):
+            assert f"{NUMBER} (A): {difference}" in said, (difference, said)
+        assert ask(system, "doctor", "--mend", "--socket", system.socket_path)[0] == 0
+        assert (row["voice_url"], row["status_callback_method"]) == (VOICE, "POST"), row
+        assert ask(system, "number", "verify") == (0, "2 numbers compared, 0 differences\n")
+
+        # Calls and messages come to whose number it is.
+        rings(system, NUMBER, org)
+        rings(system, OTHER, neighbour)
+        texts(system, row["sms_url"], OTHER)
+        received = json.loads(system.control("message", "texts", "--json"))
+        assert [(text["to"], text["body"], text["organization"]) for text in received] == [(OTHER, "Open today?", "B")]
+
+        # Given back.
         assert system.control("number", "release", NUMBER, "--org", org) == f"released {NUMBER}\n"
         assert carrier.released == [NUMBER] and carrier.number(NUMBER) is None
-        assert system.sql("SELECT * FROM phone_numbers") == []
-        assert system.sql("SELECT state FROM number_orders") == [{"state": "released"}]
+        assert system.sql("SELECT phone_number FROM phone_numbers") == [{"phone_number": OTHER}]
         said = [(row["what"], row["phone_number"]) for row in system.sql(
-            "SELECT what, phone_number FROM carrier_changes ORDER BY created_at")]
-        assert said == [("limited", None), ("ordered", None), ("bought", NUMBER), ("release_ordered", NUMBER),
-                        ("released", NUMBER)], said
-        eventually("it is counted", lambda: (metric(system, "numbers_bought"), metric(system, "numbers_released")) == (1, 1))
+            f"SELECT what, phone_number FROM carrier_changes WHERE organization_id = '{org}' ORDER BY created_at")]
+        assert said == [("limited", None), ("ordered", None), ("bought", NUMBER), ("mended", NUMBER),
+                        ("release_ordered", NUMBER), ("released", NUMBER)], said
+        eventually("it is counted", lambda: (metric(system, "numbers_bought"), metric(system, "numbers_released")) == (2, 1))
         status, said = ask(system, "number", "release", NUMBER, "--org", org)
         assert status == 1 and "has no such number" in said, said
+        assert not any("error" in line.lower() for line in judge.said), judge.said
+
+
+def the_api_buys_compares_and_gives_back():
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        org = buyer(system)
+        carrier.stock(NUMBER)
+        bearer = token(system, org)
+        status, headers, placed = api(system, "POST", "/api/number-orders", bearer, {"area_code": "555"},
+                                      Idempotency_Key="mine")
+        assert status == 202 and placed["state"] in ("ordered", "asked", "bought"), placed
+        eventually("it is bought", lambda: api(system, "GET", headers["Location"], bearer)[2]["state"] == "bought")
+        again = api(system, "POST", "/api/number-orders", bearer, {"area_code": "555"}, Idempotency_Key="mine")
+        assert again[0] == 202 and again[2]["id"] == placed["id"] and carrier.sold == [NUMBER], again
+        assert api(system, "POST", "/api/number-orders", bearer, {"area_code": "x"})[0] == 422
+        limit = api(system, "GET", "/api/number-limits", bearer)[2]["items"][0]
+        assert (limit["spend_max"], limit["this_month"]) == ("100.0000", "1.1500"), limit
+
+        def compared(state, **body):
+            job = api(system, "POST", "/api/number-checks", bearer, body)
+            assert job[0] == 202, job
+            eventually("it is compared", lambda: api(system, "GET", job[1]["Location"], bearer)[2]["state"] == "done")
+            item = api(system, "GET", f"/api/number-checks?state={state}", bearer)[2]["items"]
+            assert len(item) == 1 and item[0]["number"] == NUMBER, (state, checks(system))
+            eventually("the gauge says so",
+                       lambda: system.metric(f'ringbridge_control_numbers_checked{{state="{state}"}}') == 1)
+            return item[0]["differences"]
+        assert compared("as_wanted") == []
+        carrier.number(NUMBER)["voice_url"] = ""
+        assert compared("differs") == [{"property": "voice_url", "has": "", "wants": VOICE, "mended": False}]
+        assert compared("as_wanted", number=NUMBER, mend=True)[0]["mended"] and carrier.number(NUMBER)["voice_url"] == VOICE
+        carrier.mishaps["list"] = ["busy"]
+        api(system, "POST", "/api/number-checks", bearer, {})
+        eventually("it was not told", lambda: checks(system) == {NUMBER: "unasked"})
+        eventually("and is asked again", lambda: hurry(system) or checks(system) == {NUMBER: "as_wanted"})
+        assert "as_wanted" in system.control("number", "checks", "--org", org)
+        assert api(system, "POST", "/api/number-releases", bearer, {"number": OTHER})[0] == 422
+        assert api(system, "POST", "/api/number-releases", bearer, {"number": NUMBER})[0] == 202
+        eventually("it is given back", lambda: carrier.released == [NUMBER] and not system.sql("SELECT FROM phone_numbers"))
+        changed = api(system, "GET", "/api/carrier-changes", bearer)[2]["items"]
+        assert [row["what"] for row in changed] == ["released", "release_ordered", "mended", "bought", "ordered", "limited"]
+        assert {row["by"] for row in changed[:-1]} == {f"api token {system.sql('SELECT id FROM api_tokens')[0]['id']}"}, changed
 
 
 # ---- once ----
@@ -299,7 +411,7 @@ def put_token(system, org, account, token):
 
 
 if __name__ == "__main__":
-    run(a_number_is_bought_set_up_verified_called_and_given_back,
+    run(a_number_is_bought_set_up_verified_routed_and_given_back, the_api_buys_compares_and_gives_back,
         an_answer_that_did_not_come_is_found_and_nothing_is_bought_twice, killed_at_any_moment_it_buys_exactly_one,
         a_number_that_is_gone_is_passed_over, nobody_spends_more_than_is_allowed,
         doctor_names_each_difference_and_mends_it, an_organisation_gets_an_account_of_its_own_once)

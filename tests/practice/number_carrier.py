@@ -38,6 +38,12 @@ def snake(name):
     return "".join("_" + letter.lower() if letter.isupper() else letter for letter in name).lstrip("_")
 
 
+def written(fields):
+    """As an answer has them: a sid that was taken away is null."""
+    return {snake(name): None if name.endswith("Sid") and not value else value for name, value in fields.items()
+            if name != "AreaCode"}
+
+
 def refusal(status, code, message):
     return status, {"code": code, "message": message, "more_info": f"https://www.twilio.com/docs/errors/{code}",
                     "status": status}
@@ -98,10 +104,10 @@ class NumberCarrier:
     def add(self, account, number, fields):
         sid = f"PN{len(self.sold):032x}"
         row = {"sid": sid, "account_sid": account, "phone_number": number, "voice_method": "POST", "voice_url": DEMO,
-               "voice_fallback_url": "", "voice_fallback_method": "POST", "voice_application_sid": "", "trunk_sid": None,
+               "voice_fallback_url": "", "voice_fallback_method": "POST", "voice_application_sid": None, "trunk_sid": None,
                "status_callback": "", "status_callback_method": "POST", "sms_url": "", "sms_method": "POST",
-               "sms_application_sid": "", "capabilities": {"voice": True, "SMS": True, "mms": False, "fax": False}}
-        row |= {snake(name): value for name, value in fields.items() if name != "AreaCode"}
+               "sms_application_sid": None, "capabilities": {"voice": True, "SMS": True, "mms": False, "fax": False}}
+        row |= written(fields)
         self.numbers[sid] = row | {"phone_number": number}
         self.sold.append(number)
         return sid
@@ -246,7 +252,7 @@ class NumberCarrier:
         row = self.numbers.get(parts[2])
         if refused or not row or row["account_sid"] != parts[0]:
             return refused or refusal(404, 20404, "The requested resource was not found")
-        row |= {snake(name): value for name, value in fields.items()}
+        row |= written(fields)
         return 200, row
 
     def release(self, parts, fields):
