@@ -79,22 +79,22 @@ enum end convert_up(struct calls *calls, struct call *call, const uint8_t *codes
 }
 
 /* One media message whose payload the caller writes where *payload points. */
-static struct conn *begin_media(struct calls *calls, struct call *call, size_t text_bytes,
-                                uint8_t **payload)
+static enum end begin_media(struct calls *calls, struct call *call, size_t text_bytes,
+                            uint8_t **payload)
 {
     struct span sid = span_of(call->stream_sid);
     struct conn *carrier = call_carrier(calls, call);
     uint8_t *out =
         carrier ? conn_frame_begin(calls->io, carrier, twilio_media_bytes(sid, text_bytes)) : NULL;
     if (!out)
-        return NULL;
+        return send_failed(carrier, END_carrier_too_slow);
     *payload = twilio_media_write(out, sid, text_bytes);
-    return carrier;
+    return END_NONE;
 }
 
-static void end_media(struct calls *calls, struct call *call, struct conn *carrier,
-                      size_t text_bytes, size_t samples)
+static void end_media(struct calls *calls, struct call *call, size_t text_bytes, size_t samples)
 {
+    struct conn *carrier = call_carrier(calls, call);
     conn_frame_end(calls->io, carrier, twilio_media_bytes(span_of(call->stream_sid), text_bytes));
     COUNT(calls->metrics, frames_carrier_out);
     COUNT_BY(calls->metrics, audio_carrier_out, samples);
@@ -104,16 +104,14 @@ static enum end pass_down(struct calls *calls, struct call *call, struct span pi
                           size_t *samples)
 {
     uint8_t *payload;
-    struct conn *carrier = begin_media(calls, call, piece.bytes, &payload);
-    if (!carrier)
-        return END_carrier_too_slow;
+    TRY(begin_media(calls, call, piece.bytes, &payload));
     memcpy(payload, piece.data, piece.bytes);
     *samples = (size_t)base64_decoded_bytes(piece);
     if (call->tap) {
         base64_decode(piece, calls->codes);
         taps_say(call, calls->codes, *samples);
     }
-    end_media(calls, call, carrier, piece.bytes, *samples);
+    end_media(calls, call, piece.bytes, *samples);
     return END_NONE;
 }
 
@@ -122,13 +120,11 @@ enum end convert_down_codes(struct calls *calls, struct call *call, const uint8_
 {
     uint8_t *payload;
     size_t text_bytes = base64_encoded_bytes(samples);
-    struct conn *carrier = begin_media(calls, call, text_bytes, &payload);
-    if (!carrier)
-        return END_carrier_too_slow;
+    TRY(begin_media(calls, call, text_bytes, &payload));
     base64_encode(span_from(codes, samples), payload);
     if (call->tap)
         taps_say(call, codes, samples);
-    end_media(calls, call, carrier, text_bytes, samples);
+    end_media(calls, call, text_bytes, samples);
     return END_NONE;
 }
 

@@ -134,11 +134,8 @@ enum end dial_opened(struct calls *calls, struct call *call, struct ai_leg *leg)
     };
     size_t bytes = 0;
     char *text = realtime_session_update(&session, &bytes);
-    bool sent =
-        text && conn_send_text(calls->io, conn_find(calls->io, leg->conn), span_from(text, bytes));
-    free(text);
     leg->state = AI_CONFIGURING;
-    return sent ? END_NONE : END_internal;
+    return send_made(calls, conn_find(calls->io, leg->conn), text, bytes);
 }
 
 bool dial_ready(struct calls *calls, struct call *call, struct ai_leg *leg)

@@ -21,7 +21,7 @@ enum end down_mark(struct calls *calls, struct call *call, bool at_end)
     size_t bytes = twilio_mark_bytes(sid, mark);
     uint8_t *out = conn_frame_begin(calls->io, carrier, bytes);
     if (!out)
-        return END_carrier_too_slow;
+        return send_failed(carrier, END_carrier_too_slow);
     twilio_mark_write(out, sid, mark);
     conn_frame_end(calls->io, carrier, bytes);
     return END_NONE;

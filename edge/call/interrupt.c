@@ -34,9 +34,7 @@ enum end interrupt_never(struct calls *calls, struct call *call)
                                        .patient = true};
     size_t bytes;
     char *text = realtime_turns_update(&session, &bytes);
-    bool sent = text && conn_send_text(calls->io, call_ai(calls, call), span_from(text, bytes));
-    free(text);
-    return sent ? END_NONE : END_internal;
+    return send_made(calls, call_ai(calls, call), text, bytes);
 }
 
 /* ---- the carrier falls silent, the AI learns what was heard ---- */
@@ -48,7 +46,7 @@ static enum end send_clear(struct calls *calls, struct call *call)
     size_t bytes = twilio_clear_bytes(sid);
     uint8_t *out = conn_frame_begin(calls->io, carrier, bytes);
     if (!out)
-        return END_carrier_too_slow;
+        return send_failed(carrier, END_carrier_too_slow);
     twilio_clear_write(out, sid);
     conn_frame_end(calls->io, carrier, bytes);
     return END_NONE;
@@ -60,9 +58,7 @@ static enum end send_truncate(struct calls *calls, struct call *call, struct spa
     uint8_t text[REALTIME_TRUNCATE_BYTES_MAX + HEARD_ID_BYTES_MAX];
     size_t bytes = realtime_truncate_write(text, item_id, content_index, heard_ms);
     assert(bytes <= sizeof text);
-    return conn_send_text(calls->io, call_ai(calls, call), span_from(text, bytes))
-               ? END_NONE
-               : END_ai_too_slow;
+    return send_text(calls, call_ai(calls, call), span_from(text, bytes));
 }
 
 /* What it had sent before it stopped is dropped until its response.done. */
@@ -72,9 +68,7 @@ static enum end stop_response(struct calls *calls, struct call *call, bool tell)
     if (!down->response[0])
         return END_NONE;
     memcpy(down->dropped, down->response, sizeof down->dropped);
-    return !tell || conn_send_text(calls->io, call_ai(calls, call), realtime_response_cancel)
-               ? END_NONE
-               : END_ai_too_slow;
+    return tell ? send_text(calls, call_ai(calls, call), realtime_response_cancel) : END_NONE;
 }
 
 enum end interrupt_excess(struct calls *calls, struct call *call,

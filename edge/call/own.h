@@ -60,6 +60,14 @@ struct call *call_live(struct calls *calls, const char *conversation);
  * end. */
 void call_settle(struct calls *calls, struct call *call, enum end end);
 
+/* send.c: what goes to a leg's connection. */
+/* Why the message that was just begun did not go: END_no_capacity when memory is out, else slow. */
+enum end send_failed(const struct conn *conn, enum end slow);
+/* To the AI. */
+enum end send_text(struct calls *calls, struct conn *conn, struct span text);
+/* The same with malloc'ed text, which is freed; NULL: no memory for it. */
+enum end send_made(struct calls *calls, struct conn *conn, char *text, size_t bytes);
+
 /* session.c: one AI session after another. */
 /* The AI's session is over for this reason. END_NONE: another is on its way. */
 enum end session_lost(struct calls *calls, struct call *call, enum end reason);

@@ -180,17 +180,19 @@ enum end session_lost(struct calls *calls, struct call *call, enum end reason)
 
 /* ---- ready again ---- */
 
-static bool send_item(struct calls *calls, struct call *call, enum history_role role,
-                      struct span text)
+static enum end send_item(struct calls *calls, struct call *call, enum history_role role,
+                          struct span text)
 {
+    if (text.bytes == 0)
+        return END_NONE;
     struct conn *ai = call_ai(calls, call);
     size_t bytes = realtime_item_bytes(role == HISTORY_AGENT, text.bytes);
-    uint8_t *out = ai && text.bytes ? conn_frame_begin(calls->io, ai, bytes) : NULL;
+    uint8_t *out = ai ? conn_frame_begin(calls->io, ai, bytes) : NULL;
     if (!out)
-        return text.bytes == 0;
+        return send_failed(ai, END_ai_too_slow);
     realtime_item_write(out, role == HISTORY_AGENT, text);
     conn_frame_end(calls->io, ai, bytes);
-    return true;
+    return END_NONE;
 }
 
 /* Also what the agent has begun to say and is still being played. */
@@ -200,15 +202,13 @@ static enum end replay_history(struct calls *calls, struct call *call, unsigned 
     struct span text;
     const struct heard *heard = &call->down.heard;
     for (size_t at = 0; history_next(&call->session.history, &at, &role, &text); ++*items)
-        if (!send_item(calls, call, role, text))
-            return END_ai_too_slow;
+        TRY(send_item(calls, call, role, text));
     for (unsigned i = 0; i < heard->items_count; i++) {
         const struct heard_item *item = &heard->items[i];
         if (item->told || item->text_bytes == 0)
             continue;
         ++*items;
-        if (!send_item(calls, call, HISTORY_AGENT, span_from(item->text, item->text_bytes)))
-            return END_ai_too_slow;
+        TRY(send_item(calls, call, HISTORY_AGENT, span_from(item->text, item->text_bytes)));
     }
     return END_NONE;
 }
@@ -248,9 +248,7 @@ static enum end resume(struct calls *calls, struct call *call, struct span sessi
     if (!answering || session->speaking || speak_will_answer(call) || call->speak.asked)
         return END_NONE; /* the caller's words, heard again, are answered as ever */
     session_expect(calls, call);
-    return conn_send_text(calls->io, call_ai(calls, call), realtime_response_create)
-               ? END_NONE
-               : END_ai_too_slow;
+    return send_text(calls, call_ai(calls, call), realtime_response_create);
 }
 
 enum end session_ready(struct calls *calls, struct call *call, const struct session_age *age,
@@ -338,9 +336,7 @@ static enum end nudge(struct calls *calls, struct call *call)
     COUNT(calls->metrics, sessions_nudged);
     session->expecting_ms = io_now_ms(calls->io);
     wheel_set(io_wheel(calls->io), &session->timer, session->expecting_ms + SESSION_ANSWER_MS);
-    return conn_send_text(calls->io, call_ai(calls, call), realtime_response_create)
-               ? END_NONE
-               : END_ai_too_slow;
+    return send_text(calls, call_ai(calls, call), realtime_response_create);
 }
 
 bool session_is_pause(const struct calls *calls, const struct call *call)

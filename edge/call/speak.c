@@ -38,16 +38,14 @@ void speak_close(struct call *call)
         drop_first(&call->speak);
 }
 
-static bool send_ask(struct calls *calls, struct call *call, const struct ask *ask)
+static enum end send_ask(struct calls *calls, struct call *call, const struct ask *ask)
 {
     size_t bytes;
     struct conn *ai = call_ai(calls, call);
     if (!ask->text)
-        return conn_send_text(calls->io, ai, realtime_response_create);
+        return send_text(calls, ai, realtime_response_create);
     char *text = realtime_say(ask->text, &bytes);
-    bool sent = text && conn_send_text(calls->io, ai, span_from(text, bytes));
-    free(text);
-    return sent;
+    return send_made(calls, ai, text, bytes);
 }
 
 /* An order waits for its listener, an answer until all is there and nobody speaks: whoever does is
@@ -85,7 +83,7 @@ enum end speak_next(struct calls *calls, struct call *call)
     if (ask->firm)
         TRY(interrupt_never(calls, call));
     speak->asked = true;
-    return send_ask(calls, call, ask) ? END_NONE : END_ai_too_slow;
+    return send_ask(calls, call, ask);
 }
 
 enum end speak_greeting(struct calls *calls, struct call *call)
@@ -96,10 +94,7 @@ enum end speak_greeting(struct calls *calls, struct call *call)
     if (call->ai.state != AI_READY || speak->greeted || !plan->ai.greeting[0])
         return speak_next(calls, call);
     char *text = realtime_greeting(plan->ai.greeting, &bytes);
-    bool sent = text && conn_send_text(calls->io, call_ai(calls, call), span_from(text, bytes));
-    free(text);
-    if (!sent)
-        return END_internal;
+    TRY(send_made(calls, call_ai(calls, call), text, bytes));
     assert(speak->count < ASKS_MAX);
     speak->greeted = true;
     memmove(&speak->asks[1], &speak->asks[0], speak->count * sizeof speak->asks[0]);

@@ -125,13 +125,6 @@ static void set_timer(struct calls *calls, struct tools *tools)
 
 /* ---- telling the AI ---- */
 
-static enum end tell(struct calls *calls, struct call *call, char *text, size_t bytes)
-{
-    bool sent = text && conn_send_text(calls->io, call_ai(calls, call), span_from(text, bytes));
-    free(text);
-    return sent ? END_NONE : END_ai_too_slow;
-}
-
 static enum end send_output(struct calls *calls, struct call *call, const struct tools_entry *entry,
                             const char *output)
 {
@@ -140,7 +133,7 @@ static enum end send_output(struct calls *calls, struct call *call, const struct
     TRY(join_flush(calls, call));
     char *text = as_note ? realtime_tool_note(entry->name, output, &bytes)
                          : realtime_tool_output(span_of(entry->call_id), output, &bytes);
-    return tell(calls, call, text, bytes);
+    return send_made(calls, call_ai(calls, call), text, bytes);
 }
 
 /* The result is there; it is told now, or when there is an AI again. */
@@ -160,7 +153,7 @@ static enum end finish(struct calls *calls, struct call *call, struct tools_entr
 {
     assert(!entry->output);
     entry->output = strdup(output);
-    return entry->output ? settle(calls, call, entry) : END_internal;
+    return entry->output ? settle(calls, call, entry) : END_no_capacity;
 }
 
 /* Carried out here: control is told as well. */
@@ -334,7 +327,7 @@ static enum end refuse(struct calls *calls, struct call *call, const struct real
         return call_blame_ai(call, FAULT_ai_event);
     record_tool_result(calls, call, number, false, span_of(why));
     char *text = realtime_tool_output(event->call_id, why, &bytes);
-    TRY(tell(calls, call, text, bytes));
+    TRY(send_made(calls, call_ai(calls, call), text, bytes));
     return speak_answer(calls, call);
 }
 
@@ -345,7 +338,7 @@ enum end tools_called(struct calls *calls, struct call *call, const struct realt
     uint64_t now_ms = io_now_ms(calls->io);
     COUNT(calls->metrics, tools_called);
     if (!tools)
-        return END_internal;
+        return END_no_capacity;
     if (!entry)
         return refuse(calls, call, event, TOO_MANY);
     if (event->arguments.bytes > TOOL_ARGUMENTS_BYTES_MAX)

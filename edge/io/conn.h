@@ -205,13 +205,16 @@ struct conn *conn_dial(struct io *io, const struct dial *dial);
 /* Composes one text frame of exactly payload_bytes: the caller fills the returned memory, then
  * calls conn_frame_end before anything else of this core's io. NULL when the send queue would pass
  * SEND_QUEUE_BYTES_MAX or memory is out, or the conn is ending: nothing was queued, the caller's
- * policy decides. */
+ * policy decides (conn_starved tells which). */
 uint8_t *conn_frame_begin(struct io *io, struct conn *conn, size_t payload_bytes);
 void conn_frame_end(struct io *io, struct conn *conn, size_t payload_bytes);
 
 /* begin, copy, end. False: as above. */
 bool conn_send_text(struct io *io, struct conn *conn, struct span text);
 bool conn_send_binary(struct io *io, struct conn *conn, struct span bytes);
+
+/* Was it memory that the last of these messages lacked? */
+bool conn_starved(const struct conn *conn);
 
 /* Bytes queued and not yet taken by the kernel. */
 size_t conn_queued_bytes(const struct conn *conn);

@@ -44,6 +44,7 @@ struct conn {
     bool dirty;           /* in the turn's list for io_flush */
     bool eof;             /* the peer sends no more */
     bool eof_clean;       /* TLS: and said so */
+    bool starved;         /* the last message found no memory */
     bool broken;          /* TLS could not seal: conn_flush ends it */
     bool notified;        /* our close_notify is said */
     bool finished;        /* our FIN is sent */

@@ -45,12 +45,20 @@ static void end_frame(struct io *io, struct conn *conn, enum ws_opcode opcode, s
 
 static uint8_t *begin_message(struct io *io, struct conn *conn, size_t payload_bytes)
 {
+    conn->starved = false;
     if (conn->phase != PHASE_OPEN || conn->let_go)
         return NULL;
     if (payload_bytes > io->config.send_queue_bytes_max ||
         conn->send_bytes > io->config.send_queue_bytes_max - payload_bytes)
         return NULL;
-    return begin_frame(io, conn, payload_bytes);
+    uint8_t *out = begin_frame(io, conn, payload_bytes);
+    conn->starved = !out;
+    return out;
+}
+
+bool conn_starved(const struct conn *conn)
+{
+    return conn->starved;
 }
 
 static bool send_message(struct io *io, struct conn *conn, enum ws_opcode opcode,

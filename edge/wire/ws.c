@@ -174,7 +174,7 @@ static enum fault read_head(struct ws *ws, struct wslay_frame_iocb *frame)
     memcpy(shown, ws->head, ws->head_bytes);
     shown[1] &= 0x7f;
     if (!reader_ready())
-        return FAULT_internal;
+        return FAULT_no_capacity;
     reader.head = span_from(shown, ws->head_bytes);
     reader.payload_left = 1;
     ssize_t taken = wslay_frame_recv(reader.context, frame);
@@ -295,7 +295,7 @@ static bool take_data(struct ws *ws, struct span *input, struct ws_message *mess
         return fail(ws, FAULT_ws_utf8);
     bool direct = whole && !ws->assembly;
     if (!direct && slice.bytes && !assembly_add(&ws->assembly, slice))
-        return fail(ws, FAULT_internal);
+        return fail(ws, FAULT_no_capacity);
     if (!whole)
         return false;
     *message = (struct ws_message){.opcode = ws->message_opcode,

@@ -254,10 +254,9 @@ static void open_stories(void)
                  setting->io.pool_bytes_max;
     if (small)
         excuse_all(END_no_capacity);
-    if (setting->io.send_queue_bytes_max || setting->io.pool_bytes_max || setting->scarce) {
+    if (setting->io.send_queue_bytes_max) { /* memory that is out has no_capacity for a reason */
         excuse_all(END_ai_too_slow);
         excuse_all(END_carrier_too_slow);
-        excuse_all(END_internal); /* not even a session.update finds room */
     }
 }
 

@@ -637,7 +637,7 @@ static void survives_scarcity(void **state)
         ws = ws_open(WS_CLIENT, 10000);
         enum decode decode = ws ? feed(stream, stream_bytes, &input) : DECODE_BAD;
         allocations_left = SIZE_MAX;
-        assert_true(decode == DECODE_DONE || !ws || fault == FAULT_internal);
+        assert_true(decode == DECODE_DONE || !ws || fault == FAULT_no_capacity);
         enough = decode == DECODE_DONE ? left : 0;
         ws_close(ws);
     }
