@@ -28,8 +28,9 @@ static const struct command {
     {"migrate", command_migrate, "", "bring the database's schema up to date; safe to repeat"},
     {"org", command_org, "add NAME | list", "organisations; add prints the new id"},
     {"number", command_number,
-     "add NUMBER --org NAME | list | remove NUMBER | search | buy [NUMBER] --org NAME | release "
-     "NUMBER --org NAME | verify [NUMBER] | configure [NUMBER] | checks | orders | limit | price",
+     "add NUMBER --org NAME | list | on NUMBER | off NUMBER | remove NUMBER | search | buy "
+     "[NUMBER] --org NAME | release NUMBER --org NAME | verify [NUMBER] | configure [NUMBER] | "
+     "checks | orders | limit | price",
      "whose telephone numbers are whose; bought, set up and given back at Twilio"},
     {"account", command_account, "add --org NAME | list | rotate",
      "accounts of organisations at Twilio; rotate seals every secret anew with the present key"},
@@ -45,7 +46,7 @@ static const struct command {
      "add NAME [JSON|@FILE] --org NAME | list | remove NAME | test NAME [ARGUMENTS] | calls [CALL]",
      "functions that the agent may call, and what came of each call"},
     {"appointment", command_appointment,
-     "list [all] | cancel ID | open --hours H ... | hours | close ID",
+     "list [all] | book START --org NAME | cancel ID | open --hours H ... | hours | close ID",
      "what agents booked, and when there is something to book"},
     {"message", command_message, "list [--org NAME] | read ID | archive ID | texts [--org NAME]",
      "messages that callers left with the agent; texts: what came by SMS"},

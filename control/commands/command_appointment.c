@@ -20,6 +20,65 @@ static int list(const struct options *options, struct db *db, const char *organi
     return COMMAND_DONE;
 }
 
+struct booking {
+    struct appointments_wish wish;
+    const char *organization;
+    char outcome[16], starts[64], id[COMMAND_ID_TEXT];
+};
+
+static enum db_result book_within(struct db *db, void *context)
+{
+    struct booking *booking = context;
+    struct db_rows *rows = NULL;
+    enum db_result result = appointments_book(db, booking->organization, &booking->wish, &rows);
+    if (result == DB_OK) {
+        const char *starts = db_cell(rows, 0, 1);
+        snprintf(booking->outcome, sizeof booking->outcome, "%s", db_cell(rows, 0, 0));
+        snprintf(booking->starts, sizeof booking->starts, "%s", starts ? starts : "");
+    }
+    db_rows_free(rows);
+    if (result != DB_OK || strcmp(booking->outcome, "booked") != 0)
+        return result;
+    return appointments_booked_now(db, booking->wish.calendar, booking->id);
+}
+
+static int explain_outcome(const char *outcome, const char *start)
+{
+    if (strcmp(outcome, "taken") == 0)
+        return command_fail("somebody has %s already", start);
+    if (strcmp(outcome, "past") == 0)
+        return command_fail("%s is over", start);
+    if (strcmp(outcome, "unclear") == 0)
+        return command_fail("\"%s\" is not a local time like 2026-11-23T09:30", start);
+    return command_fail("there are no appointments at %s; `ringbridge-control appointment hours` "
+                        "shows when there are",
+                        start);
+}
+
+static const char *word(const struct options *options, int index)
+{
+    return options->words_count > index ? options->words[index] : "";
+}
+
+static int book(const struct options *options, struct db *db, const char *organization)
+{
+    struct booking booking = {.organization = organization,
+                              .wish = {.calendar = options->calendar,
+                                       .start = options->words[2],
+                                       .name = word(options, 3),
+                                       .phone = word(options, 4),
+                                       .note = word(options, 5)}};
+    if (!organization[0])
+        return command_misuse("which organisation? --org NAME (or its id)");
+    enum db_result result = db_transact(db, organization, book_within, &booking);
+    if (result != DB_OK)
+        return command_database_failed(db, result);
+    if (strcmp(booking.outcome, "booked") != 0)
+        return explain_outcome(booking.outcome, options->words[2]);
+    printf("%s %s\n", booking.id, booking.starts);
+    return COMMAND_DONE;
+}
+
 static int cancel(const struct options *options, struct db *db, const char *organization)
 {
     bool cancelled;
@@ -102,6 +161,7 @@ int command_appointment(const struct options *options)
 {
     int (*act)(const struct options *, struct db *, const char *) =
         command_is(options, "list", 0, 1)     ? list
+        : command_is(options, "book", 1, 4)   ? book
         : command_is(options, "cancel", 1, 1) ? cancel
         : command_is(options, "open", 0, 0)   ? open_hours
         : command_is(options, "close", 1, 1)  ? close_hours
@@ -110,7 +170,9 @@ int command_appointment(const struct options *options)
     char organization[COMMAND_ID_TEXT];
     if (!act)
         return command_misuse(
-            "appointment list [all] [--org NAME] | appointment cancel ID | appointment open --org "
+            "appointment list [all] [--org NAME] | appointment book START [NAME [PHONE [NOTE]]] "
+            "--org NAME "
+            "[--calendar NAME] | appointment cancel ID | appointment open --org "
             "NAME --hours \"mon-fri 09:00-17:00\" --time-zone Europe/Berlin [--slot 30] "
             "[--calendar NAME] | appointment hours | appointment close ID");
     struct db *db = command_open(options);

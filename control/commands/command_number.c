@@ -41,6 +41,34 @@ static int take_away(const struct options *options, struct db *db, const char *o
     return COMMAND_DONE;
 }
 
+struct use {
+    const char *number, *channel;
+    bool is_active, found;
+};
+
+static enum db_result put_within(struct db *db, void *context)
+{
+    struct use *use = context;
+    char id[COMMAND_ID_TEXT];
+    enum db_result result = numbers_id(db, use->number, use->channel, id, &use->found);
+    return result == DB_OK && use->found ? numbers_switch(db, id, use->is_active, &use->found)
+                                         : result;
+}
+
+static int put_in_use(const struct options *options, struct db *db, const char *organization)
+{
+    struct use use = {.number = options->words[2],
+                      .channel = options->channel ? options->channel : "twilio",
+                      .is_active = strcmp(command_verb(options), "on") == 0};
+    enum db_result result = db_transact(db, organization, put_within, &use);
+    if (result != DB_OK)
+        return command_database_failed(db, result);
+    if (!use.found)
+        return command_fail("it has no such number; `ringbridge-control number list` shows them");
+    printf("%s %s\n", use.number, use.is_active ? "on" : "off");
+    return COMMAND_DONE;
+}
+
 static int list(const struct options *options, struct db *db, const char *organization)
 {
     static const char *const headings[] = {"number",       "channel",         "active",
@@ -61,10 +89,12 @@ static int act(const struct options *options, struct db *db)
         return command_number_carrier(options, db);
     if (command_number_order_is(options))
         return command_number_order(options, db);
-    if (command_is(options, "add", 1, 1))
-        return command_organization(options, db, organization) ? add(options, db, organization)
-               : options->org                                  ? COMMAND_FAILED
-                                                               : COMMAND_USAGE;
+    bool adds = command_is(options, "add", 1, 1);
+    if (adds || command_is(options, "on", 1, 1) || command_is(options, "off", 1, 1)) {
+        if (!command_organization(options, db, organization))
+            return options->org ? COMMAND_FAILED : COMMAND_USAGE;
+        return adds ? add(options, db, organization) : put_in_use(options, db, organization);
+    }
     if (!command_maybe_organization(options, db, organization))
         return COMMAND_FAILED;
     return command_is(options, "remove", 1, 1) ? take_away(options, db, organization)
@@ -74,10 +104,12 @@ static int act(const struct options *options, struct db *db)
 int command_number(const struct options *options)
 {
     if (!command_is(options, "add", 1, 1) && !command_is(options, "remove", 1, 1) &&
+        !command_is(options, "on", 1, 1) && !command_is(options, "off", 1, 1) &&
         !command_is(options, "list", 0, 0) && !command_number_carrier_is(options) &&
         !command_number_order_is(options))
         return command_misuse(
             "number add +15550100 --org NAME [--channel twilio] | number list [--org NAME] | "
+            "number on | off +15550100 --org NAME [--channel CHANNEL] | "
             "number remove +15550100 [--channel CHANNEL]\n"
             "  at the carrier: number search [--country US] [--kind local] [--area-code N] | "
             "number buy [+15550100] --org NAME | number release +15550100 --org NAME | "

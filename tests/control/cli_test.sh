@@ -86,6 +86,20 @@ is 1 'cannot read' config set --org Acme --channel voice instructions=@/nonexist
 "$control" config unset --org Acme --channel voice audio_format
 is 0 'audio_format=pcmu *(built-in)' config show --org Acme --channel voice
 
+# A number out of use and in again; an appointment by hand.
+is 0 'off' number off +15550100 --org Acme
+is 0 '+15550100 .*false' number list
+is 0 'on' number on +15550100 --org Acme
+is 0 '+15550100 .*true' number list
+is 1 'no such number' number off +15550100 --org "Beta & Söhne"
+is 1 'no appointments' appointment book 2099-01-05T09:30 --org Acme
+"$control" appointment open --org Acme --hours "mon 09:00-10:00" --time-zone UTC
+is 0 '2099-01-05T09:30' appointment book 2099-01-05T09:30 "Ms Example" +15550177 --org Acme
+is 1 'has 2099-01-05T09:30 already' appointment book 2099-01-05T09:30 --org Acme
+is 1 'is over' appointment book 2001-01-01T09:30 --org Acme
+is 1 'not a local time' appointment book soon --org Acme
+is 0 'Ms Example' appointment list --org Acme
+
 # Tokens: printed once, stored hashed.
 token=$("$control" token add --org Acme --role operator 2>/dev/null)
 echo "$token" | grep -Eqx 'rb_[A-Za-z0-9_-]{43}' || die "token add printed: $token"
