@@ -67,6 +67,7 @@ static void take(struct echo *echo, struct conn *conn, const struct message *mes
         answer(echo, conn, message);
         break;
     case MESSAGE_OPEN:
+    case MESSAGE_MORE: /* it answers in one piece */
         break;
     case MESSAGE_TEXT:
         if (!echo->serving && conn_leg(conn) == 0) { /* the count of cases */
