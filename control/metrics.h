@@ -53,6 +53,7 @@
     ROW(malformed)       /* 400, 413 */                                                            \
     ROW(refused)         /* by the API: token, role, rate, or a value */                           \
     ROW(not_found)       /* 404 */                                                                 \
+    ROW(too_many)        /* 429, 503: beyond the door's rates */                                   \
     ROW(wrong_method)    /* 405 */                                                                 \
     ROW(unavailable)     /* 503: try again */                                                      \
     ROW(failed)          /* a bug or a wrong set-up of ours */

@@ -5,6 +5,7 @@
 #include "common/panic.h"
 #include "control/admit.h"
 #include "control/api/api_answer.h"
+#include "control/limit.h"
 #include "control/listen_ticket.h"
 #include "control/media_link.h"
 #include "control/webhook.h"
@@ -66,30 +67,62 @@ static bool is_form(const struct request *request)
     return after == '\0' || after == ';' || after == ' ';
 }
 
+static enum metrics_outcome put_off(struct webhook *webhook, int status, unsigned wait_s)
+{
+    response_sentence(webhook->response, status, "Too many at the moment; come back later.");
+    webhook->response->retry_after_s = wait_s;
+    return OUTCOME_too_many;
+}
+
+/* One more that is refused: an address has only so many of them. What is signed well takes none,
+ * so a carrier behind the same proxy as whoever floods us is not touched. */
+static bool may_be_refused(const struct webhook *webhook, unsigned *wait_s)
+{
+    char key[48];
+    const char *peer = json_string_value(json_object_get(webhook->request->object, "peer"));
+    snprintf(key, sizeof key, "%.45s", peer && peer[0] ? peer : "somebody");
+    return limit_take(webhook->service->limit, key, ROUTER_REFUSALS_PER_MINUTE,
+                      clock_monotonic_ns(), wait_s);
+}
+
 static enum metrics_outcome refuse_signature(struct webhook *webhook)
 {
+    unsigned wait_s;
+    if (!may_be_refused(webhook, &wait_s))
+        return put_off(webhook, 429, wait_s);
     response_sentence(webhook->response, 403, fault_sentence(FAULT_signature_invalid));
     return OUTCOME_bad_signature;
+}
+
+/* Questions that the carrier waits on with a caller. */
+static bool has_a_caller(const struct webhook *webhook)
+{
+    return webhook->route == ROUTE_incoming_call || webhook->route == ROUTE_after_stream ||
+           webhook->route == ROUTE_call_step || webhook->route == ROUTE_queue_wait ||
+           webhook->route == ROUTE_transfer_wait || webhook->route == ROUTE_transfer_answered ||
+           webhook->route == ROUTE_transfer_decision;
 }
 
 /* The account's tokens, or who refuses. OUTCOME_answered: found. */
 static enum metrics_outcome find_tokens(struct webhook *webhook)
 {
+    unsigned wait_s;
     char account_sid[WEBHOOK_TEXT_BYTES];
     webhook_text(webhook, "AccountSid", account_sid, sizeof account_sid);
     switch (tokens_find(webhook->service->tokens, webhook->db, account_sid, &webhook->accounts)) {
     case TOKENS_FOUND:
         return OUTCOME_answered;
     case TOKENS_AWAY:
-        if (webhook->route == ROUTE_incoming_call || webhook->route == ROUTE_after_stream ||
-            webhook->route == ROUTE_call_step || webhook->route == ROUTE_queue_wait ||
-            webhook->route == ROUTE_transfer_wait || webhook->route == ROUTE_transfer_answered ||
-            webhook->route == ROUTE_transfer_decision)
+        if (has_a_caller(webhook))
             return webhook_answer_softly(webhook);
         return webhook_refuse_now(webhook, DB_AWAY); /* whose word it is cannot be checked */
+    case TOKENS_BUSY: /* perhaps a good one among inventions: it comes again */
+        return has_a_caller(webhook) ? webhook_answer_softly(webhook) : put_off(webhook, 503, 1);
     case TOKENS_UNKNOWN:
         break;
     }
+    if (!may_be_refused(webhook, &wait_s))
+        return put_off(webhook, 429, wait_s);
     response_sentence(webhook->response, 403, "This account is not known here.");
     return OUTCOME_unknown_account;
 }
@@ -107,16 +140,25 @@ static bool signed_well(const struct webhook *webhook)
     return signature_check(&request, &tokens);
 }
 
-/* A webhook without a signature costs no lookup. */
+/* One account may not take all of control. */
+static bool account_may(const struct webhook *webhook, unsigned *wait_s)
+{
+    char account_sid[48];
+    webhook_text(webhook, "AccountSid", account_sid, sizeof account_sid);
+    return limit_take(webhook->service->limit, account_sid, ROUTER_ACCOUNT_PER_MINUTE,
+                      clock_monotonic_ns(), wait_s);
+}
+
 static enum metrics_outcome pass_door(struct webhook *webhook, const struct route *route)
 {
-    if (!request_header(webhook->request, "x-twilio-signature"))
-        return refuse_signature(webhook);
+    unsigned wait_s;
     enum metrics_outcome outcome = find_tokens(webhook);
     if (outcome != OUTCOME_answered)
         return outcome;
     if (!signed_well(webhook))
         return refuse_signature(webhook);
+    if (!account_may(webhook, &wait_s))
+        return put_off(webhook, 429, wait_s);
     return route->answer(webhook);
 }
 
@@ -124,10 +166,15 @@ static enum metrics_outcome read_and_pass(struct webhook *webhook, const struct 
 {
     struct form form = {.count = 0};
     enum fault fault = FAULT_NONE;
+    unsigned wait_s;
+    if (!request_header(webhook->request, "x-twilio-signature"))
+        return refuse_signature(webhook);
     if (!is_form(webhook->request) && webhook->request->body.bytes)
         fault = FAULT_form_malformed; /* every webhook here is a form */
     else
         fault = form_read(webhook->request->body, &form);
+    if (fault != FAULT_NONE && !may_be_refused(webhook, &wait_s))
+        return put_off(webhook, 429, wait_s);
     if (fault != FAULT_NONE) {
         response_sentence(webhook->response, fault_http(fault), fault_sentence(fault));
         return OUTCOME_malformed;

@@ -3,6 +3,9 @@
  * Paths are matched as they came, canonical ones and the aliases that existing deployments have
  * configured at Twilio. Signature first: a webhook reaches its handler only when it was signed by
  * an account we know; before that nothing is read beyond what the check needs.
+ * Rates (limit.h): an address may be refused so often, then 429 comes at once, for what has no
+ * signature before anything is read; an account may be answered so often, which is far beyond what
+ * a carrier sends (1,000 a second). What is signed well never pays for its neighbour's refusals.
  * An answer whose deadline has passed is not sent: the edge has answered itself. Thread: a worker.
  */
 #ifndef RINGBRIDGE_CONTROL_ROUTER_H
@@ -10,6 +13,9 @@
 
 #include "control/pool.h"
 #include "control/service.h"
+
+#define ROUTER_REFUSALS_PER_MINUTE 1200   /* of one address; 200 of them at once */
+#define ROUTER_ACCOUNT_PER_MINUTE  240000 /* of one account; 40,000 of them at once */
 
 /* For pool_config.answer; context is the struct service. */
 void router_answer(void *context, struct db *db, struct work *work);

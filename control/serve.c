@@ -3,7 +3,6 @@
 #include "common/log.h"
 #include "common/panic.h"
 #include "control/api/api_document.h"
-#include "control/api/api_limit.h"
 #include "control/api/api_rows.h"
 #include "control/catch_up.h"
 #include "control/dispatch.h"
@@ -11,6 +10,7 @@
 #include "control/journal.h"
 #include "control/json_read.h"
 #include "control/last_known.h"
+#include "control/limit.h"
 #include "control/link.h"
 #include "control/listen_ticket.h"
 #include "control/media_link.h"
@@ -124,7 +124,7 @@ static bool open_api(struct serving *serving, const struct options *options)
         return false;
     serving->api_document = api_document_make(options->public_url);
     service->api_document = serving->api_document;
-    service->api_limit = api_limit_open();
+    service->api_limit = limit_open();
     if (!service->api_document || !service->api_limit)
         return fail(serving, "no memory for the API");
     service->api_pool = pool_open(&config, serving->error, sizeof serving->error);
@@ -223,8 +223,9 @@ static bool open_all(struct serving *serving, const struct options *options)
         !make_keys(serving, options))
         return false;
     serving->service.tokens = tokens_open(options, &metrics);
-    if (!serving->service.tokens)
-        return fail(serving, "no memory for tokens");
+    serving->service.limit = limit_open();
+    if (!serving->service.tokens || !serving->service.limit)
+        return fail(serving, "no memory for tokens and rates");
     return open_memory(serving, options) && open_api(serving, options) &&
            open_pool(serving, options) && open_dispatch(serving, options) &&
            open_jobs(serving, options) && open_tools(serving, options) &&
@@ -236,7 +237,7 @@ static void close_api(struct serving *serving)
 {
     if (serving->service.api_pool)
         pool_close(serving->service.api_pool, SERVE_DRAIN_MS);
-    api_limit_close(serving->service.api_limit);
+    limit_close(serving->service.api_limit);
     api_rows_close();
     free(serving->api_document);
 }
@@ -261,6 +262,7 @@ static void close_all(struct serving *serving)
     last_known_close(serving->service.last_known);
     if (serving->service.tokens)
         tokens_close(serving->service.tokens);
+    limit_close(serving->service.limit);
     explicit_bzero(&serving->service.ticket_keys, sizeof serving->service.ticket_keys);
     explicit_bzero(&serving->service.listen_keys, sizeof serving->service.listen_keys);
     explicit_bzero(&serving->service.media_keys, sizeof serving->service.media_keys);

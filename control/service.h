@@ -16,12 +16,13 @@ struct service {
     struct ticket_keys listen_keys; /* of listen_ticket */
     struct ticket_keys media_keys;  /* of media_link */
     struct tokens *tokens;
+    struct limit *limit; /* of webhooks, by account and by address */
     struct last_known *last_known;
     struct journal *journal; /* NULL: nothing is kept while the database is away */
     struct metrics *metrics;
-    struct pool *api_pool;       /* NULL: this control has no API */
-    struct api_limit *api_limit; /* with it */
-    const char *api_document;    /* .. and its OpenAPI document */
+    struct pool *api_pool;    /* NULL: this control has no API */
+    struct limit *api_limit;  /* with it */
+    const char *api_document; /* .. and its OpenAPI document */
 };
 
 #endif

@@ -195,8 +195,10 @@ enum tokens_found tokens_find(struct tokens *tokens, struct db *db, const char *
     pthread_mutex_lock(&tokens->lock);
     enum answer answer = recall(tokens, account_sid, now_ms, found);
     pthread_mutex_unlock(&tokens->lock);
-    if (answer == THROTTLED)
+    if (answer == THROTTLED) {
         COUNT(tokens->metrics, lookups_throttled);
+        return TOKENS_BUSY;
+    }
     if (answer == ASK)
         return look_up(tokens, db, account_sid, now_ms, found);
     return found->count > 0 ? TOKENS_FOUND : TOKENS_UNKNOWN;

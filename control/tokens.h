@@ -26,7 +26,8 @@
 
 enum tokens_found {
     TOKENS_FOUND,
-    TOKENS_UNKNOWN, /* nobody's account, or too many unknown ones at the moment */
+    TOKENS_UNKNOWN, /* nobody's account */
+    TOKENS_BUSY,    /* not known, and too many of those at the moment */
     TOKENS_AWAY     /* the database did not say */
 };
 

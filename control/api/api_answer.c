@@ -5,10 +5,10 @@
 #include "common/panic.h"
 #include "control/api/api_caller.h"
 #include "control/api/api_change.h"
-#include "control/api/api_limit.h"
 #include "control/api/api_rows.h"
 #include "control/api/api_show.h"
 #include "control/json_read.h"
+#include "control/limit.h"
 #include "control/tools/tool_schema.h"
 
 #include <stdlib.h>

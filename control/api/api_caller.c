@@ -2,7 +2,7 @@
 
 #include "common/clock.h"
 #include "common/panic.h"
-#include "control/api/api_limit.h"
+#include "control/limit.h"
 #include "control/store/api_tokens.h"
 
 #include <stdio.h>
@@ -85,8 +85,8 @@ enum db_result api_caller_find(struct api *api)
     enum db_result result = find_token(api);
     if (result != DB_OK)
         return result;
-    if (!api_limit_take(api->service->api_limit, api->caller.id, api->caller.rate_per_minute,
-                        clock_monotonic_ns(), &wait_s))
+    if (!limit_take(api->service->api_limit, api->caller.id, api->caller.rate_per_minute,
+                    clock_monotonic_ns(), &wait_s))
         return refuse_pace(api, wait_s);
     if (api->caller.role < row->role)
         return api_refuse(api, PROBLEM_forbidden, "It takes the role %s.", roles[row->role]);

@@ -1,8 +1,8 @@
 /* The parts of the API that need no database: rows, document, cursors, rates. */
 #include "control/api/api_document.h"
-#include "control/api/api_limit.h"
 #include "control/api/api_query.h"
 #include "control/api/api_rows.h"
+#include "control/limit.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -116,46 +116,46 @@ static void a_query_is_read_strictly(void **state)
 
 static void a_minute_has_so_many(void **state)
 {
-    struct api_limit *limit = api_limit_open();
+    struct limit *limit = limit_open();
     uint64_t now_ns = 5 * SECOND_NS;
     unsigned wait_s, taken = 0;
     (void)state;
     for (int i = 0; i < 100; i++)
-        taken += api_limit_take(limit, "a", 60, now_ns, &wait_s);
-    assert_int_equal(taken, 60 / API_LIMIT_BURST);
+        taken += limit_take(limit, "a", 60, now_ns, &wait_s);
+    assert_int_equal(taken, 60 / LIMIT_BURST);
     assert_int_equal(wait_s, 1);
-    assert_true(api_limit_take(limit, "b", 60, now_ns, &wait_s)); /* nobody else waits */
-    assert_true(api_limit_take(limit, "a", 60, now_ns + SECOND_NS, &wait_s));
-    assert_false(api_limit_take(limit, "a", 60, now_ns + SECOND_NS, &wait_s));
+    assert_true(limit_take(limit, "b", 60, now_ns, &wait_s)); /* nobody else waits */
+    assert_true(limit_take(limit, "a", 60, now_ns + SECOND_NS, &wait_s));
+    assert_false(limit_take(limit, "a", 60, now_ns + SECOND_NS, &wait_s));
     for (taken = 0; now_ns < 65 * SECOND_NS; now_ns += SECOND_NS / 10)
-        taken += api_limit_take(limit, "c", 60, now_ns, &wait_s);
-    assert_in_range(taken, 60, 60 + 60 / API_LIMIT_BURST);
-    assert_true(api_limit_take(limit, "slow", 1, now_ns, &wait_s));
-    assert_false(api_limit_take(limit, "slow", 1, now_ns, &wait_s));
+        taken += limit_take(limit, "c", 60, now_ns, &wait_s);
+    assert_in_range(taken, 60, 60 + 60 / LIMIT_BURST);
+    assert_true(limit_take(limit, "slow", 1, now_ns, &wait_s));
+    assert_false(limit_take(limit, "slow", 1, now_ns, &wait_s));
     assert_int_equal(wait_s, 60);
-    api_limit_close(limit);
+    limit_close(limit);
 }
 
 /* More keys than there is room for: the table stays as large as it is, and who is asked most often
  * is still held back. */
 static void the_table_is_bounded(void **state)
 {
-    struct api_limit *limit = api_limit_open();
+    struct limit *limit = limit_open();
     char key[37];
     unsigned wait_s;
     (void)state;
     for (int i = 0; i < 100000; i++) {
         snprintf(key, sizeof key, "key %d", i);
-        assert_true(api_limit_take(limit, key, 60, SECOND_NS, &wait_s));
+        assert_true(limit_take(limit, key, 60, SECOND_NS, &wait_s));
     }
     for (int i = 0; i < 10; i++)
-        api_limit_take(limit, "a", 60, SECOND_NS, &wait_s);
-    assert_false(api_limit_take(limit, "a", 60, SECOND_NS, &wait_s));
-    api_limit_close(limit);
+        limit_take(limit, "a", 60, SECOND_NS, &wait_s);
+    assert_false(limit_take(limit, "a", 60, SECOND_NS, &wait_s));
+    limit_close(limit);
 }
 
 struct hands {
-    struct api_limit *limit;
+    struct limit *limit;
     atomic_uint taken;
 };
 
@@ -164,22 +164,22 @@ static void *take_many(void *context)
     struct hands *hands = context;
     unsigned wait_s;
     for (int i = 0; i < 20000; i++)
-        if (api_limit_take(hands->limit, "shared", 600, SECOND_NS, &wait_s))
+        if (limit_take(hands->limit, "shared", 600, SECOND_NS, &wait_s))
             atomic_fetch_add(&hands->taken, 1);
     return NULL;
 }
 
 static void many_workers_share_one_rate(void **state)
 {
-    struct hands hands = {.limit = api_limit_open()};
+    struct hands hands = {.limit = limit_open()};
     pthread_t threads[4];
     (void)state;
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, take_many, &hands), 0);
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
-    assert_int_equal(hands.taken, 600 / API_LIMIT_BURST);
-    api_limit_close(hands.limit);
+    assert_int_equal(hands.taken, 600 / LIMIT_BURST);
+    limit_close(hands.limit);
 }
 
 static int open_rows(void **state)

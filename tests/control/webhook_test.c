@@ -279,7 +279,9 @@ static void strangers_are_refused(void **state)
     expect_http(403, "POST", path, signed_form, "");
     expect_http(403, "POST", path, "", "");
     expect_http(400, "POST", path, signed_form, "AccountSid=%zz");
-    expect_http(400, "POST", path, "\"content-type\":\"application/json\"", "{}");
+    expect_http(403, "POST", path, "\"content-type\":\"application/json\"", "{}");
+    expect_http(400, "POST", path,
+                "\"content-type\":\"application/json\",\"x-twilio-signature\":\"AAAA\"", "{}");
     expect_http(405, "GET", path, "", "");
     expect_http(405, "PUT", path, "", "");
     expect_http(404, "POST", "/api/twilio/incoming-calls", signed_form, "");
@@ -288,6 +290,38 @@ static void strangers_are_refused(void **state)
     struct world_answer answer = call_in("another-token", path, new_call(call_sid), NUMBER_A);
     assert_int_equal(answer.status, 403);
     assert_int_equal(rows_of(call_sid), 0);
+    world_answer_free(&answer);
+}
+
+/* Counts on both sides: of what this address sends without a signature, or with a wrong one, so
+ * much is refused, the rest put off, and none of it asks the database anything. Behind the same
+ * address the carrier is answered. */
+static void a_flood_is_put_off_and_the_carrier_is_not(void **state)
+{
+    (void)state;
+    enum { SENT = 1000 };
+    static const char *const headers[] = {
+        FORM_HEADER, FORM_HEADER ",\"x-twilio-signature\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAA=\""};
+    char json[512], call_sid[35];
+    unsigned refused = 0, put_off = 0;
+    for (unsigned i = 0; i < SENT; i++) {
+        snprintf(json, sizeof json,
+                 "{\"kind\":\"http\",\"method\":\"POST\",\"target\":\"/api/twilio/incoming-call\","
+                 "\"headers\":{%s},\"deadline_ms\":20000}",
+                 headers[i % 2]);
+        struct world_answer answer = world_ask(&edge, json, "AccountSid=" WORLD_ACCOUNT,
+                                               strlen("AccountSid=" WORLD_ACCOUNT));
+        refused += answer.status == 403;
+        put_off += answer.status == 429 && answer.retry_after && answer.retry_after[0] != '0';
+        world_answer_free(&answer);
+    }
+    print_message("%u refused, %u put off\n", refused, put_off);
+    assert_int_equal(refused + put_off, SENT);
+    assert_true(put_off > 0 && refused > 0);
+    struct world_answer answer =
+        call_in(WORLD_TOKEN, "/api/twilio/incoming-call", new_call(call_sid), NUMBER_A);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(rows_of(call_sid), 1);
     world_answer_free(&answer);
 }
 
@@ -482,6 +516,8 @@ int main(void)
         cmocka_unit_test(a_messages_callback_is_told_apart),
         cmocka_unit_test(a_text_message_is_on_record_once),
         cmocka_unit_test(a_stream_reports_too),
+        cmocka_unit_test(
+            a_flood_is_put_off_and_the_carrier_is_not), /* last: its address is tired */
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -1,4 +1,4 @@
-#include "control/api/api_limit.h"
+#include "control/limit.h"
 
 #include "common/panic.h"
 
@@ -14,20 +14,20 @@ struct entry {
     uint64_t used_until_ns;
 };
 
-struct api_limit {
+struct limit {
     pthread_mutex_t lock;
-    struct entry sets[API_LIMIT_SETS][API_LIMIT_WAYS];
+    struct entry sets[LIMIT_SETS][LIMIT_WAYS];
 };
 
-struct api_limit *api_limit_open(void)
+struct limit *limit_open(void)
 {
-    struct api_limit *limit = calloc(1, sizeof *limit);
+    struct limit *limit = calloc(1, sizeof *limit);
     if (limit)
         pthread_mutex_init(&limit->lock, NULL);
     return limit;
 }
 
-void api_limit_close(struct api_limit *limit)
+void limit_close(struct limit *limit)
 {
     if (limit)
         pthread_mutex_destroy(&limit->lock);
@@ -35,20 +35,20 @@ void api_limit_close(struct api_limit *limit)
 }
 
 /* FNV-1a. Keys are ids of tokens that we made, or addresses: nobody gains by a collision. */
-static struct entry *find_set(struct api_limit *limit, const char *key)
+static struct entry *find_set(struct limit *limit, const char *key)
 {
     uint64_t hash = 0xcbf29ce484222325ull;
     for (; *key; key++)
         hash = (hash ^ (unsigned char)*key) * 0x100000001b3ull;
-    return limit->sets[(hash ^ hash >> 32) % API_LIMIT_SETS];
+    return limit->sets[(hash ^ hash >> 32) % LIMIT_SETS];
 }
 
 /* Its entry; if there is none, the one it may have, which has used up least. */
-static struct entry *find_entry(struct api_limit *limit, const char *key, bool *known)
+static struct entry *find_entry(struct limit *limit, const char *key, bool *known)
 {
     struct entry *set = find_set(limit, key), *least = set;
     *known = true;
-    for (int way = 0; way < API_LIMIT_WAYS; way++) {
+    for (int way = 0; way < LIMIT_WAYS; way++) {
         if (strcmp(set[way].key, key) == 0)
             return &set[way];
         if (set[way].used_until_ns < least->used_until_ns)
@@ -63,13 +63,13 @@ static unsigned seconds_up(uint64_t ns)
     return (unsigned)((ns + SECOND_NS - 1) / SECOND_NS);
 }
 
-bool api_limit_take(struct api_limit *limit, const char *key, unsigned per_minute, uint64_t now_ns,
-                    unsigned *wait_s)
+bool limit_take(struct limit *limit, const char *key, unsigned per_minute, uint64_t now_ns,
+                unsigned *wait_s)
 {
     assert(per_minute > 0 && key[0] && strlen(key) < KEY_BYTES);
     bool known;
     uint64_t each_ns = 60 * SECOND_NS / per_minute;
-    uint64_t ahead_ns = each_ns * (per_minute / API_LIMIT_BURST);
+    uint64_t ahead_ns = each_ns * (per_minute / LIMIT_BURST);
     if (ahead_ns < each_ns)
         ahead_ns = each_ns;
     pthread_mutex_lock(&limit->lock);
