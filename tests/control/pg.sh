@@ -62,8 +62,9 @@ make_cluster() {
     fi
     as_server test -w "$dir" || die "PostgreSQL may not enter $dir: choose a directory under /var or /tmp"
     as_server mkdir -p "$dir/socket"
+    sync=$([ "${PG_FSYNC:-on}" = off ] && echo --no-sync || :)
     as_server "$bin/initdb" -D "$dir/data" -U postgres --auth=trust --encoding=UTF8 --locale=C.UTF-8 \
-        --no-instructions >"$dir.initdb.log" 2>&1 || { cat "$dir.initdb.log" >&2; die "initdb failed"; }
+        --no-instructions $sync >"$dir.initdb.log" 2>&1 || { cat "$dir.initdb.log" >&2; die "initdb failed"; }
     rm -f "$dir.initdb.log"
 }
 

@@ -190,7 +190,7 @@ def receivers_in_every_mood():
         _, secret = system.office()
         system.mood(emails=["500", "lost", "409", "429"], hooks__A=["500", "lost", "404"], slack__A=["503"])
         system.call(say=["Try again."])
-        system.all_sent(3)
+        system.all_sent(3, hurried=True)
         seen = system.seen()
         assert len(seen["emails"]) == 1, seen["emails"]
         mail = next(iter(seen["emails"].values()))
@@ -209,7 +209,7 @@ def receivers_in_every_mood():
         assert "dead" in system.control("deliveries", "list", "dead")
         change(system, "UPDATE endpoints SET disabled_at = NULL, disabled_reason = NULL")
         assert system.control("endpoint", "replay", system.endpoint).startswith("1 ")
-        system.all_sent(6)
+        system.all_sent(6, hurried=True)
         ids = [hook["headers"]["webhook-id"] for hook in system.seen()["hooks"] if hook["mood"] != "410"]
         assert ids.count(dead[0]["id"]) == 1, ids
 
@@ -221,7 +221,7 @@ def by_smtp():
                        "email_from=Büro Müller <buero@example.com>")
         system.mood(smtp=["451", "lost"])
         system.call(say=["Grüße, this is a test."])
-        system.all_sent(1)
+        system.all_sent(1, hurried=True)
         mails = [email.message_from_string(mail["content"], policy=email.policy.default) for mail in system.seen()["mails"]]
         assert len(mails) == 2 and len({mail["Message-ID"] for mail in mails}) == 1, mails  # the lost one counts
         row = system.deliveries()[0]

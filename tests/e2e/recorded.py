@@ -63,6 +63,28 @@ def likeness(ours, theirs, frames):
     return best
 
 
+def utterances(loud):
+    """Where somebody speaks, as (first, last) frames: half a second of silence lies between two."""
+    found = []
+    for at in (at for at, level in enumerate(loud) if level > 200):
+        if found and at - found[-1][1] <= 25:
+            found[-1][1] = at
+        else:
+            found.append([at, at])
+    return [(first, last) for first, last in found if last - first >= 10]
+
+
+def utterances_alike(ours, theirs):
+    """The same utterances in the same order, each at its place by two seconds: a busy machine moves them on their way."""
+    mine, other = utterances(ours), utterances(theirs)
+    assert len(mine) == len(other) > 0, (mine, other)
+    for (first, last), (there, end) in zip(mine, other):
+        assert abs(first - there) <= 100 and abs((last - first) - (end - there)) <= 10, (mine, other)
+        length = min(last - first, end - there)
+        match = likeness(ours[first:first + length], theirs[there:there + length], 5)
+        assert match > 0.9, (match, mine, other)
+
+
 def recordings(system, count):
     return eventually(f"{count} recordings are on record", lambda: (
         rows := system.sql("SELECT * FROM recordings ORDER BY started_at")) and len(rows) == count and rows, 40)
@@ -92,7 +114,7 @@ def a_whole_call_is_recorded():
             assert abs(len(caller) - samples) <= FRAME, (len(caller), samples)
             # What was sent stands in the carrier's file without what got lost; so the agent's side is compared by its
             # time, the caller's by a call without loss below.
-            assert likeness(loudness(agent), loudness(carrier_side(heard)), 25) > 0.9
+            utterances_alike(loudness(agent), loudness(carrier_side(heard)))
             assert kinds(system) == ["recording_started", "recording"]
             eventually("the spool is empty", lambda: not list(system.spool.iterdir()))
             assert system.metric('ringbridge_recordings_total{event="finished"}') == 1
@@ -107,7 +129,7 @@ def each_side_is_on_its_own_track():
         caller, agent = (loudness(side) for side in sound_of(system, recordings(system, 1)[0]))
         spoken, played = (loudness(carrier_side(path)) for path in (sent, heard))
         assert likeness(caller, spoken, 5) > 0.95
-        assert likeness(agent, played, 25) > 0.9
+        utterances_alike(agent, played)
         assert likeness(caller, played, 25) < 0.6 and likeness(agent, spoken, 25) < 0.6
 
 

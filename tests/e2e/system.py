@@ -278,9 +278,10 @@ def run(*tests):
     failed = 0
     for test in chosen:
         print(f"[ RUN      ] {test.__name__}", flush=True)
+        began = time.monotonic()
         try:
             test()
-            print(f"[       OK ] {test.__name__}", flush=True)
+            print(f"[       OK ] {test.__name__} ({time.monotonic() - began:.0f} s)", flush=True)
         except Exception as error:  # a failure of any kind is a failed test
             failed += 1
             import traceback
