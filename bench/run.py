@@ -44,7 +44,7 @@ CAPACITY_PERCENT, CAPACITY_GROWTH, CAPACITY_SECONDS = 33, 1.1, 5
 HOPELESS_P99_US = 1_000_000  # more calls would only take longer to be lost
 CONNECT_RATE = 150
 RECORD_ROUNDS = 3
-WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS = 1000, (1, 2, 4, 8, 16)
+WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS = 1000, (1, 2, 4, 8, 16, 32)
 
 
 def name_of(relay, audio_format, tls):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from system import ACCOUNT, BIN, OTHER_CPU, PUBLIC_URL, RELAY_CPU, System
 
+USUAL_WORKERS = 16  # the default of serve
 CALLS_MAX = 8192  # all that are asked for stand until the end
 TICKS = os.sysconf("SC_CLK_TCK")
 STATEMENTS = 'ringbridge_control_database_statements_total{result="ok"}'
@@ -97,7 +98,7 @@ def measure(seconds, warm, rate, workers):
     with tempfile.TemporaryDirectory(prefix="rb-bench-") as directory:
         webhooks = Webhooks(directory, seconds, warm)
         try:
-            webhooks.run(workers[-1], rate)
+            webhooks.run(USUAL_WORKERS, rate)
             for count in workers:
                 webhooks.run(count, 0)
         finally:

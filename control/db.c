@@ -100,6 +100,13 @@ const char *db_constraint(const struct db *db)
     return db->constraint;
 }
 
+void db_share_error(struct db *to, const struct db *from)
+{
+    memcpy(to->error, from->error, sizeof to->error);
+    memcpy(to->sqlstate, from->sqlstate, sizeof to->sqlstate);
+    memcpy(to->constraint, from->constraint, sizeof to->constraint);
+}
+
 static void count(atomic_uint_fast64_t *counter)
 {
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);

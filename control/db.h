@@ -99,6 +99,9 @@ const char *db_error(const struct db *db);
 /* SQLSTATE of the last error, "" when there is none ("08006" stands for a lost connection). */
 const char *db_sqlstate(const struct db *db);
 
+/* What went wrong for one went wrong for another, which waited for it. Neither may be in use. */
+void db_share_error(struct db *to, const struct db *from);
+
 /* Name of the constraint that refused the last statement, or "". */
 const char *db_constraint(const struct db *db);
 
@@ -170,5 +173,7 @@ uint8_t *db_cell_bytes(const struct db_rows *rows, int row, int column, size_t *
 void db_rows_free(struct db_rows *rows); /* NULL is fine */
 /* The same rows once more; NULL without memory. */
 struct db_rows *db_rows_copy(const struct db_rows *rows);
+/* One of them, as rows of its own; never NULL. */
+struct db_rows *db_rows_pick(const struct db_rows *rows, int row);
 
 #endif

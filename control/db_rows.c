@@ -58,3 +58,19 @@ struct db_rows *db_rows_copy(const struct db_rows *rows)
     free(copy);
     return NULL;
 }
+
+struct db_rows *db_rows_pick(const struct db_rows *rows, int row)
+{
+    struct db_rows *one = malloc(sizeof *one);
+    assert(one && row < PQntuples(rows->result));
+    one->result = PQcopyResult(rows->result, PG_COPYRES_ATTRS);
+    bool copied = one->result != NULL;
+    for (int column = 0; copied && column < PQnfields(rows->result); column++) {
+        bool is_null = PQgetisnull(rows->result, row, column);
+        copied = PQsetvalue(one->result, 0, column,
+                            is_null ? NULL : PQgetvalue(rows->result, row, column),
+                            is_null ? -1 : PQgetlength(rows->result, row, column));
+    }
+    assert(copied); /* as in db_run: without so little memory there is nothing sensible to do */
+    return one;
+}

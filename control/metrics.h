@@ -102,11 +102,13 @@ struct metrics {
     metrics_count orders, orders_ok, orders_refused, orders_lost;
     metrics_count journal_stored, journal_refused; /* webhooks that were kept, when it was back */
     metrics_count calls_moved;                     /* to another edge, because this one was full */
+    metrics_count calls_together;                  /* that shared a statement (convoy.h) */
     metrics_count frames_unknown, links_accepted, links_refused, links_broken;
     metrics_count lookups_throttled; /* of unknown accounts */
     metrics_count tokens_unopened;   /* sealed with a key we do not have */
     metrics_count links;             /* gauges from here on */
-    metrics_count queue_waiting, events_waiting, journal_waiting, workers_busy, workers;
+    metrics_count queue_waiting, calls_waiting, events_waiting, journal_waiting, workers_busy,
+        workers;
     struct db_figures database;
     struct tool_figures tools;
     struct job_figures jobs[JOBS_KINDS_MAX]; /* by kind, as many as this control has */

@@ -16,7 +16,7 @@ const struct options_row options_table[] = {
      "Default: DATABASE_URL, from which serve steps down to ringbridge_serving"},
     {"socket", "RINGBRIDGE_SOCKET", OPTIONS_TEXT, AT(socket_path), 0, 0,
      "/run/ringbridge/control.sock", "PATH", SERVING, "Unix socket on which edges connect"},
-    {"workers", "RINGBRIDGE_WORKERS", OPTIONS_NUMBER, AT(workers), 1, 256, "8", "N", SERVING,
+    {"workers", "RINGBRIDGE_WORKERS", OPTIONS_NUMBER, AT(workers), 1, 256, "16", "N", SERVING,
      "Threads that answer, each with a database connection of its own"},
     {"job-workers", "RINGBRIDGE_JOB_WORKERS", OPTIONS_NUMBER, AT(job_workers), 0, 64, "2", "N",
      SERVING, "Threads for slow work (recordings), at low priority; 0: other controls do it"},

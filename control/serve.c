@@ -5,6 +5,7 @@
 #include "control/api/api_document.h"
 #include "control/api/api_rows.h"
 #include "control/catch_up.h"
+#include "control/convoy.h"
 #include "control/dispatch.h"
 #include "control/jobs/kinds.h"
 #include "control/journal.h"
@@ -164,15 +165,16 @@ static bool open_jobs(struct serving *serving, const struct options *options)
 static bool open_memory(struct serving *serving, const struct options *options)
 {
     struct service *service = &serving->service;
+    struct db_config db = db_config_serving(options->database_serving_url, &metrics.database);
     service->last_known = last_known_open();
-    if (!service->last_known)
+    service->convoy = convoy_open(&db, CONVOY_PATIENCE_MS, &metrics);
+    if (!service->last_known || !service->convoy)
         return fail(serving, "no memory for what was known last");
     if (!options->journal_dir)
         return true;
     service->journal = journal_open(options->journal_dir, serving->error, sizeof serving->error);
     if (!service->journal)
         return false;
-    struct db_config db = db_config_serving(options->database_serving_url, &metrics.database);
     serving->catch_up = catch_up_open(service, &db, serving->error, sizeof serving->error);
     return serving->catch_up != NULL;
 }
@@ -259,6 +261,7 @@ static void close_all(struct serving *serving)
     job_close(serving->jobs);
     catch_up_close(serving->catch_up);
     journal_close(serving->service.journal);
+    convoy_close(serving->service.convoy);
     last_known_close(serving->service.last_known);
     if (serving->service.tokens)
         tokens_close(serving->service.tokens);

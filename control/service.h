@@ -19,6 +19,7 @@ struct service {
     struct limit *limit; /* of webhooks, by account and by address */
     struct last_known *last_known;
     struct journal *journal; /* NULL: nothing is kept while the database is away */
+    struct convoy *convoy;   /* NULL: each incoming call asks alone */
     struct metrics *metrics;
     struct pool *api_pool;    /* NULL: this control has no API */
     struct limit *api_limit;  /* with it */

@@ -2,6 +2,7 @@
 
 #include "common/panic.h"
 #include "control/store/accounts.h"
+#include "control/store/calls_inner.h"
 #include "control/store/clean.h"
 #include "control/store/transfers.h"
 #include "control/uuid.h"
@@ -13,7 +14,7 @@
     "ROW($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bigint, $8::text, "       \
     "$9::bigint, $10::bigint, $11::text, $12::jsonb)::carrier_webhook"
 #define WEBHOOK_VALUES     12
-#define WEBHOOK_TEXT_MAX   512
+#define WEBHOOK_TEXT_MAX   CALLS_TEXT_MAX
 #define WEBHOOK_NUMBER_MAX INT64_C(1000000000)
 
 static const char *const found_names[] = {"found", "unknown_number", "unknown_call",
@@ -89,13 +90,7 @@ static const char *text_cell(const struct db_rows *rows, int column)
 /* -- a call comes in -----------------------------------------------------------------------------
  */
 
-#define ANSWER_COLUMNS                                                                             \
-    "found, created, conversation_id, organization_id, organization_name, call_status, "           \
-    "configured, ai_backend, model, voice, instructions, greeting, audio_format, language, "       \
-    "transcription_model, duration_max_s, tools, settings, ai_sealed, call_sid, account_sid, "     \
-    "append_ms, record, greeting_interruptible, interrupt_after_ms, vad_prefix_ms, "               \
-    "vad_silence_ms, vad_threshold_percent, session_max_s, route, fallback, "                      \
-    "tool_waits"
+#define ANSWER_COLUMNS CALLS_ANSWER_COLUMNS
 
 static void open_ai_key(const struct seal *seal, struct calls_incoming *incoming)
 {
@@ -169,6 +164,14 @@ enum db_result calls_incoming(struct db *db, const struct seal *seal,
     if (result == DB_OK)
         read_answer(seal, incoming);
     return result;
+}
+
+void calls_incoming_read(struct db_rows *rows, const struct seal *seal,
+                         struct calls_incoming *incoming)
+{
+    *incoming = (struct calls_incoming){.found = CALLS_INVALID, .rows = rows};
+    if (rows)
+        read_answer(seal, incoming);
 }
 
 void calls_incoming_free(struct calls_incoming *incoming)

@@ -77,6 +77,21 @@ enum db_result calls_incoming(struct db *db, const struct seal *seal,
                               const struct calls_webhook *webhook, struct calls_incoming *incoming);
 void calls_incoming_free(struct calls_incoming *incoming); /* wipes the key */
 
+#define CALLS_TOGETHER_MAX 16
+
+/* Is it a well-formed call that comes in and says nothing more? Only such ones go together. */
+bool calls_may_go_together(const struct calls_webhook *webhook);
+
+/* calls_incoming for several at once, in one round trip and one transaction. With DB_OK rows[i] is
+ * the answer to webhooks[i], the caller's (calls_incoming_read takes it), or NULL: that one was not
+ * new, or not anybody's, and has to ask alone. Everything else: nothing was stored for any. */
+enum db_result calls_incoming_together(struct db *db, const struct calls_webhook *const webhooks[],
+                                       int count, struct db_rows *rows[]);
+
+/* Such an answer; rows NULL: none, CALLS_INVALID. calls_incoming_free in any case. */
+void calls_incoming_read(struct db_rows *rows, const struct seal *seal,
+                         struct calls_incoming *incoming);
+
 /* The id that a call's conversation has or will have (call_id of sql/0003). */
 void calls_id(const char *account_sid, const char *call_sid, char id[CALLS_UUID_TEXT]);
 

@@ -4,6 +4,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/convoy.h"
 #include "control/last_known.h"
 #include "control/plan_write.h"
 #include "control/steps.h"
@@ -250,7 +251,8 @@ enum metrics_outcome incoming_call_answer(struct webhook *webhook)
     enum metrics_outcome outcome;
     webhook_read(webhook, &fields);
     enum db_result result =
-        calls_incoming(webhook->db, &webhook->service->options->seal, &fields.fields, &call);
+        convoy_incoming(webhook->service->convoy, webhook->db, &webhook->service->options->seal,
+                        &fields.fields, &call);
     if (result == DB_OK && !asks_for_agent(webhook)) /* what is said there is this caller's alone */
         last_known_note(webhook->service->last_known, fields.account_sid, fields.to, &call);
     if (webhook->kept_ms)

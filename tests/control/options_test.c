@@ -43,7 +43,7 @@ static void a_flag_wins_over_the_environment_and_both_over_the_default(void **st
 {
     (void)state;
     assert_true(given("serve"));
-    assert_int_equal(options.workers, 8);
+    assert_int_equal(options.workers, 16);
     assert_string_equal(options.socket_path, "/run/ringbridge/control.sock");
     setenv("RINGBRIDGE_WORKERS", "3", 1);
     assert_true(given("serve"));
@@ -54,7 +54,7 @@ static void a_flag_wins_over_the_environment_and_both_over_the_default(void **st
     assert_int_equal(options.workers, 6);
     setenv("RINGBRIDGE_WORKERS", "", 1);
     assert_true(given("serve"));
-    assert_int_equal(options.workers, 8);
+    assert_int_equal(options.workers, 16);
 }
 
 static void every_flag_has_a_variable_and_secrets_have_no_flag(void **state)
