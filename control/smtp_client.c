@@ -31,6 +31,8 @@ static void set_options(CURL *curl, const struct smtp_client_request *request,
     curl_easy_setopt(curl, CURLOPT_USE_SSL,
                      request->needs_tls ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_TRY);
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (request->ca_path)
+        curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_path);
     curl_easy_setopt(curl, CURLOPT_USERNAME, request->user);
     curl_easy_setopt(curl, CURLOPT_PASSWORD, request->password);
     curl_easy_setopt(curl, CURLOPT_MAIL_FROM, request->from);

@@ -27,6 +27,7 @@ struct smtp_client_request {
     const char *url;             /* smtp://host:port or smtps://host:port */
     const char *user, *password; /* both or neither */
     bool needs_tls;              /* false on loopback only */
+    const char *ca_path;         /* a file of authorities; or NULL: the system's */
     const char *from;            /* addresses, no names */
     const char *const *to;
     int to_count;

@@ -168,6 +168,7 @@ static void hand_over(struct sending *sending, const struct mail_message *messag
                                                     .password = options->smtp_password,
                                                     .needs_tls =
                                                         !options_is_loopback(options->smtp_url),
+                                                    .ca_path = options->ca_path,
                                                     .from = from,
                                                     .to = message->to,
                                                     .to_count = message->to_count,

@@ -20,7 +20,7 @@ static struct http_client_response answer;
 static int start(void **state)
 {
     (void)state;
-    return others_start(&others, "http") ? 0 : -1;
+    return others_start(&others, "tests/control/http_server.py", "http") ? 0 : -1;
 }
 
 static int stop(void **state)

@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-bool others_start(struct others *others, const char *name)
+bool others_start(struct others *others, const char *script, const char *name)
 {
     int in[2], out[2];
     signal(SIGPIPE, SIG_IGN);
@@ -18,7 +18,7 @@ bool others_start(struct others *others, const char *name)
         dup2(in[0], 0);
         dup2(out[1], 1);
         close(in[1]);
-        execl("tests/control/http_server.py", "http_server.py", others->directory, NULL);
+        execl(script, script, others->directory, NULL);
         _exit(127);
     }
     close(in[0]);

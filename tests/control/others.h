@@ -1,4 +1,4 @@
-/* others: a server that is not ours, as others' servers are (http_server.py): it answers well,
+/* others: a server that is not ours, as others' servers are: http_server.py, which answers well,
  * wrongly, slowly or not at all, as the path asks. A process of its own, on free ports.
  *
  * Thread: one. */
@@ -16,8 +16,8 @@ struct others {
     pid_t pid;
 };
 
-/* Starts it and waits for its ports. Name is part of its directory's. */
-bool others_start(struct others *others, const char *name);
+/* Starts this script and waits for its ports, four of them in this order. Name is part of its directory's. */
+bool others_start(struct others *others, const char *script, const char *name);
 /* Ends it and removes its directory; 0 when that went well. */
 int others_stop(struct others *others);
 

@@ -50,7 +50,7 @@ int world_begin(void **state)
     world_conversation(world.acme, "sms", "sms_1", world.text);
     world.db = database_serving(NULL);
     if (!seal_open(&world.options.seal, KEY, NULL, error, sizeof error) ||
-        !others_start(&others, "tool"))
+        !others_start(&others, "tests/control/http_server.py", "tool"))
         return -1;
     snprintf(allowed, sizeof allowed, "localhost:%d", others.plain);
     snprintf(world.base, sizeof world.base, "http://localhost:%d", others.plain);
