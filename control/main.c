@@ -60,6 +60,8 @@ static const struct command {
      "list [--org NAME] | show ID | hangup ID | say ID TEXT | record start|pause|resume|stop ID | "
      "listen ID",
      "what happened and what was said; orders about a live call"},
+    {"transfers", command_transfers, "list [--org NAME] | show ID",
+     "each time a caller waited for a person: who was called, and what came of it"},
     {"reconcile", command_reconcile, "--org NAME [--hours-back N] | list [--org NAME]",
      "our record beside the carrier's own lists: repairs what no webhook told, reports the rest"},
     {"recordings", command_recordings,

@@ -97,7 +97,7 @@ const struct options_row options_table[] = {
     {"org", "RINGBRIDGE_ORG", OPTIONS_TEXT, AT(org), 0, 0, NULL, "NAME",
      " number config token credential calls jobs reconcile recordings route voicemail after "
      "endpoint "
-     "deliveries template tool appointment message account audit ",
+     "deliveries template tool appointment message account audit transfers ",
      "Organisation, by name or id"},
     {"channel", "RINGBRIDGE_CHANNEL", OPTIONS_TEXT, AT(channel), 0, 0, NULL, "CHANNEL",
      " number config ", "number: twilio, retell or whatsapp; config: voice, sms or whatsapp"},
@@ -139,12 +139,12 @@ const struct options_row options_table[] = {
      " verify-signature ", "Value of X-Twilio-Signature"},
     {"limit", "RINGBRIDGE_LIMIT", OPTIONS_NUMBER, AT(limit), 1, 200, "50", "N",
      " calls jobs reconcile recordings voicemail deliveries tool appointment "
-     "message number audit ",
+     "message number audit transfers ",
      "Longest list"},
     {"json", "RINGBRIDGE_JSON", OPTIONS_SWITCH, AT(json), 0, 0, "0", NULL,
      " org number config token credential calls jobs reconcile recordings route voicemail doctor "
      "after "
-     "endpoint deliveries tool appointment message account audit ",
+     "endpoint deliveries tool appointment message account audit transfers ",
      "JSON instead of text"},
     {"call", "RINGBRIDGE_CALL", OPTIONS_TEXT, AT(call), 0, 0, NULL, "ID", " template ",
      "Of this call, by id or CallSid"},

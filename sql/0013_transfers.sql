@@ -43,6 +43,7 @@ CREATE TABLE transfers (
 );
 CREATE UNIQUE INDEX transfers_open ON transfers (organization_id, conversation_id) WHERE ended_at IS NULL;
 CREATE INDEX transfers_by_conversation ON transfers (organization_id, conversation_id, created_at);
+CREATE INDEX transfers_by_time ON transfers (organization_id, created_at DESC, id);
 COMMENT ON TABLE transfers IS
     'Each time a caller waited in a conference for a person: how it went. One at a time per call.';
 COMMENT ON COLUMN transfers.id IS 'Its id; the conference is called transfer-<id>.';
@@ -151,7 +152,9 @@ $$;
 COMMENT ON FUNCTION note_transfer IS 'Puts what happened to a transfer into the ledger of its call, once.';
 
 -- The answer with which a caller enters the conference. The same question again gets the same
--- transfer as long as it is open. NULL: there is no such call, or it is over.
+-- transfer as long as it is open, and also when it has ended before the caller was heard of: nobody
+-- is called twice because an answer got lost, and the watch fetches him out. NULL: there is no such
+-- call, or it is over.
 CREATE FUNCTION begin_transfer(account text, call text, at_place text, wanted jsonb, seen text,
                                called text, patience_s integer)
 RETURNS uuid
@@ -170,8 +173,14 @@ BEGIN
     PERFORM FROM conversations WHERE id = owner.id AND call_status_rank(call_status) < 4
     FOR NO KEY UPDATE;
     IF FOUND THEN
-        SELECT * INTO known FROM transfers WHERE conversation_id = owner.id AND ended_at IS NULL;
-        IF known.id IS NOT NULL AND known.place <> at_place THEN
+        SELECT * INTO known FROM transfers
+        WHERE conversation_id = owner.id
+          AND (ended_at IS NULL
+               OR (place = at_place AND left_at IS NULL AND state = 'returned' AND reason <> 'left'))
+        ORDER BY ended_at IS NOT NULL, created_at DESC LIMIT 1;
+        IF known.ended_at IS NOT NULL THEN
+            PERFORM hurry_transfer(known.id, now());
+        ELSIF known.place <> at_place THEN
             PERFORM move_transfer(known.id, '{calling,asked,accepted,joined}', 'returned', 'left');
             known.id := NULL;
         END IF;

@@ -106,7 +106,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON api_answers TO ringbridge_api;
 GRANT SELECT, INSERT ON api_audit TO ringbridge_api;
 
 GRANT SELECT ON organizations, conversations, conversation_messages, call_events, recordings,
-    recording_accesses, tool_calls, deliveries, after_calls, reconciliations, text_messages
+    recording_accesses, tool_calls, deliveries, after_calls, reconciliations, text_messages,
+    transfers
     TO ringbridge_api;
 GRANT SELECT, INSERT, UPDATE, DELETE ON phone_numbers, channel_configurations, call_routes, tools,
     availability, endpoints, after_call_settings TO ringbridge_api;

@@ -147,3 +147,13 @@ static const struct api_row rows[] = {
 };
 const struct api_group api_calls = {GROUP, "Calls, their transcripts, and orders about live ones.",
                                     rows, API_COUNT(rows)};
+
+#define TRANSFERS "transfers"
+static const struct api_row transfer_rows[] = {
+    {API_LISTS(API_PREFIX "transfers", "list_transfers", "Warm transfers, newest first.", TRANSFERS,
+               shown_transfers)},
+    {API_SHOWS(API_PREFIX "transfers/{id}", "show_transfer", "One warm transfer.", TRANSFERS,
+               shown_transfers)},
+};
+const struct api_group api_transfers = {TRANSFERS, "Callers who waited for a person.",
+                                        transfer_rows, API_COUNT(transfer_rows)};

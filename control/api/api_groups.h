@@ -20,7 +20,7 @@
         .name = NULL                                                                               \
     }
 
-extern const struct api_group api_calls, api_recordings, api_voicemails;
+extern const struct api_group api_calls, api_transfers, api_recordings, api_voicemails;
 extern const struct api_group api_organization, api_numbers, api_configurations, api_routes;
 extern const struct api_group api_tools, api_appointments, api_left_messages;
 extern const struct api_group api_after_call, api_endpoints, api_deliveries, api_jobs,

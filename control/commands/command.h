@@ -42,6 +42,7 @@ int command_recordings(const struct options *options);
 int command_template(const struct options *options);
 int command_token(const struct options *options);
 int command_tool(const struct options *options);
+int command_transfers(const struct options *options);
 int command_verify_signature(const struct options *options);
 int command_voicemail(const struct options *options);
 

@@ -95,7 +95,7 @@ enum db_result shown_one(struct db *db, const struct shown *shown, const char *k
 extern const struct shown shown_organization, shown_numbers, shown_configurations, shown_routes,
     shown_tokens, shown_audit;
 extern const struct shown shown_calls, shown_messages, shown_events, shown_orders, shown_recordings,
-    shown_accesses, shown_voicemails;
+    shown_accesses, shown_voicemails, shown_transfers;
 extern const struct shown shown_tools, shown_tool_calls, shown_appointments, shown_opening_hours,
     shown_left_messages;
 extern const struct shown shown_after_call, shown_endpoints, shown_deliveries, shown_jobs,

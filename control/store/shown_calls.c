@@ -188,3 +188,33 @@ const struct shown shown_voicemails = {
     SHOWN_QUERIES(VOICEMAIL_FIELDS, "voicemails AS v", "v.id", "uuid", "v.created_at", "DESC", "<",
                   "\'infinity\'", "v.conversation_id = $4::uuid", "v.state = $5", "true",
                   "v.id = $1::uuid")};
+
+#define TRANSFER_STATES                                                                            \
+    "{\"type\":\"string\",\"enum\":[\"calling\",\"asked\",\"accepted\",\"joined\",\"done\","       \
+    "\"returned\",\"abandoned\"]}"
+#define TRANSFER_FIELDS(F)                                                                         \
+    F("call", "t.conversation_id", SHOWN_ID, "Whose caller waits.")                                \
+    F("from", "t.from_number", SHOWN_TEXT, "The number that the person sees.")                     \
+    F("to", "t.to_number", SHOWN_TEXT, "Who is called.")                                           \
+    F("briefing", "t.step ->> 'briefing'", SHOWN_TEXT_NULL, "What the person hears first.")        \
+    F("state", "t.state", TRANSFER_STATES,                                                         \
+      "asked: the person hears the briefing; accepted: has pressed the key; joined: they talk; "   \
+      "returned: the caller goes on elsewhere; abandoned: the caller hung up before.")             \
+    F("reason", "t.reason", SHOWN_TEXT_NULL, "Why the caller was returned.")                       \
+    F("callee_sid", "t.callee_sid", SHOWN_TEXT_NULL, "The carrier's name of the person's leg.")    \
+    F("deadline_at", "t.deadline_at", SHOWN_TIME, "Who has not accepted by then never will.")      \
+    F("asked_at", "t.asked_at", SHOWN_TIME_NULL, "When the person answered.")                      \
+    F("accepted_at", "t.accepted_at", SHOWN_TIME_NULL, "When the person pressed the key.")         \
+    F("joined_at", "t.joined_at", SHOWN_TIME_NULL, "When the two were told to be together.")       \
+    F("ended_at", "t.ended_at", SHOWN_TIME_NULL, "When it ended; null: not yet.")                  \
+    F("created_at", "t.created_at", SHOWN_TIME, "When it began.")
+static const struct shown_field transfer_fields[] = {ID_ROW, TRANSFER_FIELDS(SHOWN_ROW)};
+const struct shown shown_transfers = {
+    .name = "Transfer",
+    .says = "A caller waited while a person was called.",
+    .fields = transfer_fields,
+    .fields_count = COUNT_OF(transfer_fields),
+    .filters = {CALL_FILTER, {"state", TRANSFER_STATES, "Only those in this state."}},
+    SHOWN_QUERIES(TRANSFER_FIELDS, "transfers AS t", "t.id", "uuid", "t.created_at", "DESC", "<",
+                  "\'infinity\'", "t.conversation_id = $4::uuid", "t.state = $5", "true",
+                  "t.id = $1::uuid")};

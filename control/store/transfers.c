@@ -112,3 +112,31 @@ enum db_result transfers_move(struct db *db, const char *id, const char *before,
         result = db_run(db, &note, db_values(db_text(id), db_text(reason ? reason : after)), NULL);
     return result;
 }
+
+enum db_result transfers_list(struct db *db, const char *organization, unsigned limit,
+                              struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT t.id, to_char(t.created_at, 'YYYY-MM-DD HH24:MI:SS') || 'Z', o.name, "
+        "t.conversation_id, t.to_number, t.state, t.reason, "
+        "ceil(extract(epoch FROM t.ended_at - t.created_at))::bigint FROM transfers AS t "
+        "JOIN organizations AS o ON o.id = t.organization_id "
+        "WHERE ($1::uuid IS NULL OR t.organization_id = $1::uuid) "
+        "ORDER BY t.created_at DESC, t.id LIMIT $2::integer",
+        2};
+    return db_run(db, &query, db_values(db_text(organization), db_number(limit)), rows);
+}
+
+enum db_result transfers_show(struct db *db, const char *id, struct db_rows **rows)
+{
+    static const struct db_statement query = {
+        "SELECT jsonb_pretty(to_jsonb(t) || jsonb_build_object('events', "
+        "(SELECT coalesce(jsonb_agg(jsonb_build_object('at', e.at) || e.body ORDER BY e.at, e.id), "
+        "'[]') FROM call_events AS e WHERE e.conversation_id = t.conversation_id "
+        "AND e.organization_id = t.organization_id AND e.kind = 'transfer' "
+        "AND e.body ->> 'transfer' = t.id::text))) FROM transfers AS t "
+        "WHERE t.id::text = lower($1) OR t.conversation_id::text = lower($1) "
+        "ORDER BY t.created_at, t.id",
+        1};
+    return db_run(db, &query, db_values(db_text(id)), rows);
+}

@@ -73,4 +73,15 @@ enum db_result transfers_placed(struct db *db, const char *id, const char *calle
 enum db_result transfers_move(struct db *db, const char *id, const char *before, const char *after,
                               const char *reason, bool *moved);
 
+/* ---- for people ---- */
+
+/* The newest first, of one organisation or of all (NULL): id, when it began, organisation, call,
+ * who was called, state, reason, and the seconds until it ended. */
+enum db_result transfers_list(struct db *db, const char *organization, unsigned limit,
+                              struct db_rows **rows);
+
+/* A transfer, by its id, or all of a call, oldest first, each as JSON for reading with what was
+ * told about it. */
+enum db_result transfers_show(struct db *db, const char *id, struct db_rows **rows);
+
 #endif

@@ -241,6 +241,8 @@ is 0 'removed' endpoint remove "$endpoint"
 is 1 'no such endpoint' endpoint remove "$endpoint"
 is 2 'waiting, sent or dead' deliveries list lost
 is 1 'no delivery' deliveries show "$endpoint"
+is 1 'no transfer' transfers show "$endpoint"
+is 2 'transfers show ID' transfers
 is 1 'no delivery' deliveries replay "$endpoint"
 is 2 'template preview' template preview
 is 0 'Doe' template preview --sample

@@ -46,7 +46,7 @@ def furnish(system, org, tool="crm"):
     """One of everything that the organisation may have; ids by the path under which they are found."""
     names = ("calls", "orders", "recordings", "voicemails", "left-messages", "numbers", "routes", "tool-calls", "appointments",
              "opening-hours", "endpoints", "deliveries", "jobs", "reconciliations", "tokens", "audit", "number-orders", "accounts",
-             "carrier-changes", "texts")
+             "carrier-changes", "texts", "transfers")
     ids = {name: str(uuid.uuid4()) for name in names} | {"configurations": "voice", "tools": tool}
     call, sid = ids["calls"], uuid.uuid4().hex
     rows = [
@@ -74,6 +74,9 @@ def furnish(system, org, tool="crm"):
          f"'{ids['appointments']}', '{org}', '2031-01-06 10:00Z', '2031-01-06 10:30Z'"),
         ("availability (id, organization_id, opens, closes, time_zone)", f"'{ids['opening-hours']}', '{org}', '09:00', '17:00', 'UTC'"),
         ("left_messages (id, organization_id, conversation_id, body)", f"'{ids['left-messages']}', '{org}', '{call}', 'Call me.'"),
+        ("transfers (id, organization_id, conversation_id, account_sid, place, step, from_number, to_number, state, reason, "
+         "deadline_at, ended_at)", f"""'{ids['transfers']}', '{org}', '{call}', '{ACCOUNT}', 'next', '{{"step":"dial"}}', """
+         "'+15550100', '+15550101', 'returned', 'busy', now(), now()"),
         ("endpoints (id, organization_id, kind, url, sealed)",
          f"'{ids['endpoints']}', '{org}', 'webhook', 'https://crm.example.com/calls', decode(repeat('00', 64), 'hex')"),
         ("deliveries (id, organization_id, conversation_id, endpoint_id, kind, event, idempotency_key, target, body, sent_at)",
@@ -196,8 +199,8 @@ def one_key_under_many_hands():
 
 # What a person types: the command of each group of the document, and of each operation that changes something.
 GROUPS = {
-    "calls": "calls", "recordings": "recordings", "voicemails": "voicemail", "left-messages": "message", "numbers": "number",
-    "carrier": "number",
+    "calls": "calls", "transfers": "transfers", "recordings": "recordings", "voicemails": "voicemail", "left-messages": "message",
+    "numbers": "number", "carrier": "number",
     "routes": "route", "configurations": "config", "tools": "tool", "appointments": "appointment", "after-call": "after",
     "endpoints": "endpoint", "deliveries": "deliveries", "jobs": "jobs", "reconciliations": "reconcile", "organization": "org",
     "tokens": "token", "audit": "audit",
