@@ -10,14 +10,19 @@ import contextlib
 import http.server
 import itertools
 import json
+import socket
 import threading
 import time
 import urllib.parse
+import urllib.request
 import xml.etree.ElementTree as xml
 
+from hostile import connected, sign_stream, start
+from rawstream import RawStream
 from system import ACCOUNT, PUBLIC_URL, TOKEN, System
 
 CALLER = "+15550177"
+SOUND, SILENCE = (base64.b64encode(bytes(sample) * (160 // len(sample))).decode() for sample in (b"\x00" * 8 + b"\x80" * 8, b"\xff"))
 
 
 class Over(Exception):
@@ -35,6 +40,56 @@ class Person:
             self.rings.set()  # answered at once
 
 
+class Stream:
+    """A leg's media stream with an edge. What the agent says is heard at once; what the caller says takes as long as the
+    edge may get it at once."""
+    numbers = itertools.count(1)
+
+    def __init__(self, leg, noun):
+        path = urllib.parse.urlsplit(noun.get("url")).path
+        self.leg, self.sid, self.sequence, self.over = leg, f"MZ{next(Stream.numbers):032x}", itertools.count(2), False
+        self.raw = RawStream(leg.exchange.target.listen, path, sign_stream(path), timeout=600)
+        assert self.raw.status == 101, self.raw.status
+        self.lock = threading.Lock()
+        self.raw.send(connected())
+        self.raw.send(start(leg.sid, streamSid=self.sid, customParameters={
+            parameter.get("name"): parameter.get("value") for parameter in noun}))
+        threading.Thread(target=self.listen, daemon=True).start()
+
+    def send(self, **message):
+        with self.lock:
+            self.raw.send(message | {"streamSid": self.sid, "sequenceNumber": str(next(self.sequence))})
+
+    def listen(self):
+        with contextlib.suppress(OSError):  # closed by us, or by the edge
+            while True:
+                opcode, payload = self.raw.read_frame()
+                message = json.loads(payload) if opcode == 1 else {}
+                if message.get("event") == "mark":
+                    self.send(event="mark", mark=message["mark"])
+                elif opcode == 8:
+                    break
+        with self.leg.changed:
+            self.over = True
+            self.leg.changed.notify_all()
+
+    def say(self, text):
+        """The practice AI is told what it is going to hear."""
+        target = self.leg.exchange.target
+        request = urllib.request.Request(f"http://127.0.0.1:{target.ai_port}/practice/expect",
+                                         json.dumps({"text": text}).encode(), {"Content-Type": "application/json"})
+        urllib.request.urlopen(request, timeout=30).close()
+        for number, payload in enumerate([SOUND] * 30 + [SILENCE] * 60, 1):
+            self.send(event="media", media={"track": "inbound", "chunk": str(number), "timestamp": str(number * 20),
+                                            "payload": payload})
+
+    def end(self):
+        with contextlib.suppress(OSError):
+            self.send(event="stop", stop={"accountSid": ACCOUNT, "callSid": self.leg.sid})
+            self.raw.socket.shutdown(socket.SHUT_RDWR)
+        self.raw.close()
+
+
 class Leg:
     numbers = itertools.count(1)
 
@@ -43,7 +98,8 @@ class Leg:
         self.direction, self.person, self.parent = direction, person, parent
         self.sid = f"CA{0xe0000 + next(Leg.numbers):032x}"
         self.status, self.said, self.verbs, self.fetched = "queued", [], [], []
-        self.callback, self.sequence = None, 0
+        self.callback, self.events, self.told, self.sequence = None, None, [], 0
+        self.streams = None  # a list: those that it had; none are made before
         self.changed = threading.Condition()
         self.elsewhere, self.over, self.room, self.with_agent = None, False, None, False
 
@@ -83,9 +139,11 @@ class Leg:
     def tell(self, status):
         """A status callback, if somebody wants it."""
         self.status = status
-        if self.callback:
+        over = status in ("completed", "busy", "failed", "no-answer", "canceled")
+        event = "completed" if over else "answered" if status == "in-progress" else status
+        if self.callback and (self.events is None or event in self.events):
+            self.told.append(event)
             self.sequence += 1
-            over = status in ("completed", "busy", "failed", "no-answer", "canceled")
             self.exchange.post(self.callback, self.fields(
                 SequenceNumber=str(self.sequence - 1), CallbackSource="call-progress-events",
                 **({"CallDuration": "3"} if over else {})), 5)
@@ -142,7 +200,15 @@ class Leg:
         with self.changed:
             self.with_agent = True
             self.changed.notify_all()
-        self.wait(lambda: False, 600)
+        if self.streams is None:
+            self.wait(lambda: False, 600)
+            return
+        stream = Stream(self, verb[0])
+        self.streams.append(stream)
+        try:
+            self.wait(lambda: stream.over, 600)
+        finally:
+            stream.end()
 
     def do_gather(self, verb):
         for child in verb:
@@ -215,6 +281,8 @@ class Exchange:
         self.lock, self.callbacks, self.errors = threading.RLock(), [], []
         self.twice = False  # every callback comes twice
         self.lossy = False  # callbacks may stay unheard
+        self.stubborn = False  # they are repeated until they are heard
+        self.works = threading.Semaphore(0)  # once for each thing that control has done
         self.placing = threading.Event()  # cleared: a call is created, and the answer does not come
         self.placing.set()
         self.api = self.serve()
@@ -231,8 +299,8 @@ class Exchange:
         assert kind or not self.errors, self.errors
 
     @contextlib.contextmanager
-    def system(self, **more):
-        self.target = System(**more)
+    def system(self, target=None):
+        self.target = target or System()
         self.target.settings["TWILIO_API_BASE"] = f"http://127.0.0.1:{self.api.server_address[1]}"
         with self.target:
             try:
@@ -248,11 +316,13 @@ class Exchange:
     def post(self, url, fields, tries):
         """As Twilio: the fragment is for itself, and what fails is tried again."""
         path = url.removeprefix(PUBLIC_URL).partition("#")[0]
-        for left in range(tries, -1, -1):
+        for left in range(60 if self.stubborn else tries, -1, -1):
             try:
                 status, body = self.target.post(path, fields)
             except OSError as error:
                 status, body = 0, str(error)
+            if status == 200 and "One moment please." not in body:
+                self.works.release()  # control said it, not the edge for it
             if 200 <= status < 300 or left == 0 or 400 <= status < 500:
                 if not 200 <= status < 300 and not self.lossy:
                     self.errors.append((path, status, body))
@@ -287,8 +357,9 @@ class Exchange:
         leg.thread.start()
         return leg
 
-    def call(self, number, sender=CALLER):
+    def call(self, number, sender=CALLER, streams=None):
         leg = Leg(self, sender, number, "inbound")
+        leg.streams = streams
         leg.callback = PUBLIC_URL + "/api/twilio/status-callback"
 
         def work():
@@ -309,7 +380,7 @@ class Exchange:
         person = self.people[form["To"]]
         leg = Leg(self, form["From"], form["To"], "outbound-api", person)
         person.legs.append(leg)
-        leg.callback = form["StatusCallback"]
+        leg.callback, leg.events, leg.url = form["StatusCallback"], form["StatusCallbackEvent"], form["Url"]
         return self.start(leg, lambda: self.ring(leg) and leg.run(form["Url"]))
 
     def connect(self, parent, noun, caller_id):
@@ -317,7 +388,7 @@ class Exchange:
         person = self.people[noun.text]
         leg = Leg(self, caller_id, noun.text, "outbound-dial", person, parent)
         person.legs.append(leg)
-        leg.callback = noun.get("statusCallback")
+        leg.callback, leg.events = noun.get("statusCallback"), noun.get("statusCallbackEvent", "completed").split()
         answered = threading.Event()
 
         def work():
@@ -350,6 +421,7 @@ class Exchange:
         if authorization != "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode():
             return 401, {"code": 20003, "message": "Authenticate", "status": 401}
         self.asked.append((method, path, form))
+        self.works.release()
         if self.mishaps:
             status = self.mishaps.pop(0)
             return status, {"code": 20429 if status == 429 else 20500, "message": "not now", "status": status}
@@ -383,9 +455,11 @@ class Exchange:
             def do_POST(self):
                 text = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 path, _, query = self.path.partition("?")
+                pairs = urllib.parse.parse_qsl(text or query)
+                events = [value for name, value in pairs if name == "StatusCallbackEvent"]  # one by one
                 status, answer = exchange.answer(
                     self.command, path.removeprefix(f"/2010-04-01/Accounts/{ACCOUNT}/"),
-                    dict(urllib.parse.parse_qsl(text or query)), self.headers.get("Authorization"))
+                    dict(pairs) | {"StatusCallbackEvent": events}, self.headers.get("Authorization"))
                 body = json.dumps(answer).encode()
                 with contextlib.suppress(OSError):  # who asked has died
                     self.send_response(status)
@@ -398,6 +472,9 @@ class Exchange:
 
         class Server(http.server.ThreadingHTTPServer):
             daemon_threads = True
+
+            def handle_error(self, *_):
+                pass  # who asked has died
 
         server = Server(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
