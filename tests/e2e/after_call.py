@@ -312,7 +312,7 @@ def control_is_killed_a_hundred_times():
         thread = threading.Thread(target=caller)
         thread.start()
         deadline = time.monotonic() + 75 * wanted / 120
-        while kills < wanted and time.monotonic() < deadline:
+        while kills < min(wanted, 50) or (kills < wanted and time.monotonic() < deadline):
             time.sleep(lives.uniform(0.02, 0.9))  # how long this life lasts
             problem = system.stop("control", signal.SIGKILL)
             assert problem is None, problem
@@ -320,7 +320,8 @@ def control_is_killed_a_hundred_times():
             system.start_control()
         done.set()
         thread.join()
-        calls = system.sql("SELECT id FROM conversations")
+        while len(calls := system.sql("SELECT id FROM conversations")) <= 10:  # a slow machine has placed few: what goes
+            system.call("--calls", "4", "--rate", "8", "--hangup-after", "700", "--quiet", hint=False)  # wrong is for more
         eventually("every call is done with", lambda: hurry(system) or
                    system.sql("SELECT count(*) AS n FROM after_calls")[0]["n"] == len(calls), 120)
         system.all_sent(3 * len(calls), hurried=True)
