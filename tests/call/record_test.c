@@ -136,6 +136,14 @@ static void begin(struct scene *scene, const char *settings)
     scene_start(scene);
 }
 
+/* The test's clock runs faster than any disk: what is handed over is waited for, until no more than
+ * the page at hand is out. A disk that sleeps is not waited for. */
+static void let_write(struct scene *scene)
+{
+    scene_settle(scene);
+    scene_until(scene, scene->disk_sleeps || scene->calls->spools.pages.live <= 1);
+}
+
 /* Frames from this one up to that one, of the carrier's clock. */
 static void say_frames(struct scene *scene, unsigned from, unsigned until)
 {
@@ -145,8 +153,10 @@ static void say_frames(struct scene *scene, unsigned from, unsigned until)
             codes[i] = code_at((uint64_t)number * FRAME + i);
         scene_media(scene, number * 20, codes, FRAME);
         scene_pass(scene, 20);
+        if (number % 50 == 49)
+            let_write(scene);
     }
-    scene_settle(scene);
+    let_write(scene);
 }
 
 static void respond(struct scene *scene, const char *response)
@@ -539,7 +549,7 @@ static void forgives_naps_that_are_far_apart(void **state)
         scene.disk_sleeps = true;
         say_frames(&scene, nap * 1250, nap * 1250 + 1150);
         scene.disk_sleeps = false;
-        scene_settle(&scene);
+        let_write(&scene);
         say_frames(&scene, nap * 1250 + 1150, nap * 1250 + 1250);
     }
     assert_non_null(scene.call->spool);
@@ -562,14 +572,13 @@ static void bridges_a_disk_that_naps(void **state)
     scene.disk_sleeps = true;
     say_frames(&scene, 100, 800);
     scene.disk_sleeps = false;
-    scene_settle(&scene);
+    let_write(&scene);
     say_frames(&scene, 800, 1000);
     hang_up(&scene);
     struct tracks tracks = only_file();
     assert_int_equal(tracks.samples, 1000 * FRAME);
     assert_int_equal(tracks.gaps, scene.metrics.recordings_lost_samples);
-    /* Seven blocks, and those of the frames that came before the disk had really woken. */
-    assert_in_range(tracks.gaps, 4 * SPOOL_BLOCK_SAMPLES, 800 * FRAME);
+    assert_in_range(tracks.gaps, 4 * SPOOL_BLOCK_SAMPLES, 7 * SPOOL_BLOCK_SAMPLES);
     expect_caller(&tracks, 0, 8 * 8000, 0);
     expect_caller(&tracks, 900 * FRAME, 1000 * FRAME, 900 * FRAME);
     free_tracks(&tracks);
