@@ -3,6 +3,7 @@
  * Places calls, follows the TwiML they are answered with, talks and listens in real time, prints
  * the conversation as it happens, and ends with what the caller heard and a report. */
 #include "tests/practice/carrier_call.h"
+#include "tests/practice/carrier_rest.h"
 
 #include "common/panic.h"
 #include "tests/practice/carrier_wav.h"
@@ -18,7 +19,9 @@ struct program {
     struct carrier carrier; /* first: `done` casts back */
     struct carrier_options options;
     struct carrier_call *calls;
+    struct carrier_rest *rest; /* NULL: we call; else others have us call */
     unsigned begun;
+    bool ending;
     struct peer_timer next;
     struct peer_watch *signals;
     int signal_fd;
@@ -44,7 +47,9 @@ static void begin_next(void *owner)
 static void call_done(struct carrier *carrier)
 {
     struct program *program = (struct program *)carrier;
-    if (carrier->calls_done == program->options.calls)
+    bool over = program->rest ? program->ending && carrier_rest_idle(program->rest)
+                              : carrier->calls_done == program->options.calls;
+    if (over)
         peer_loop_stop(carrier->loop);
 }
 
@@ -55,6 +60,9 @@ static void signalled(void *owner)
     struct signalfd_siginfo info;
     if (read(program->signal_fd, &info, sizeof info) != sizeof info)
         return;
+    program->ending = true;
+    if (program->rest)
+        carrier_rest_end(program->rest);
     program->options.calls = program->begun;
     peer_timer_clear(program->carrier.loop, &program->next);
     for (unsigned i = 0; i < program->begun; i++)
@@ -64,17 +72,23 @@ static void signalled(void *owner)
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_UNBLOCK, &set, NULL);
-    if (program->carrier.calls_done == program->options.calls)
-        peer_loop_stop(program->carrier.loop);
+    call_done(&program->carrier);
 }
 
-static void watch_signals(struct program *program)
+/* Before the first thread: what makes speech has some of its own, and would be killed by them. */
+static sigset_t block_signals(void)
 {
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    return set;
+}
+
+static void watch_signals(struct program *program)
+{
+    sigset_t set = block_signals();
     program->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     assert(program->signal_fd >= 0);
     program->signals =
@@ -120,7 +134,7 @@ static bool went_well(const struct carrier_call *call)
 
 static int write_report(const struct program *program)
 {
-    json_t *calls = json_array();
+    json_t *calls = program->rest ? carrier_rest_report(program->rest) : json_array();
     unsigned well = 0;
     uint64_t sent = 0, late = 0;
     for (unsigned i = 0; i < program->begun; i++) {
@@ -162,7 +176,15 @@ static int run(struct program *program)
     watch_signals(program);
     carrier->begun_ns = peer_loop_now_ns(carrier->loop);
     program->next = (struct peer_timer){.fire = begin_next, .owner = program};
-    begin_next(program);
+    if (program->options.rest) {
+        program->rest = carrier_rest_open(carrier);
+        if (!program->rest)
+            return 2;
+        printf("ready\n");
+        fflush(stdout);
+    } else {
+        begin_next(program);
+    }
     peer_loop_run(carrier->loop);
     int status = write_report(program);
     for (unsigned i = 0; i < program->begun; i++)
@@ -172,6 +194,8 @@ static int run(struct program *program)
     peer_loop_close(carrier->loop);
     for (unsigned i = 0; i < program->begun; i++)
         carrier_call_close(&program->calls[i]);
+    if (program->rest)
+        carrier_rest_close(program->rest);
     peer_tls_close(carrier->tls);
     close(program->signal_fd);
     free(program->calls);
@@ -181,6 +205,7 @@ static int run(struct program *program)
 int main(int argc, char **argv)
 {
     static struct program program;
+    block_signals();
     int status = carrier_options_read(argc, argv, &program.options);
     if (status < 0)
         status = run(&program);

@@ -56,13 +56,23 @@ static void note_answer(struct carrier_call *call, const char *label,
 
 /* ---- what every request says ---- */
 
+static const char *from_of(const struct carrier_call *call)
+{
+    return call->order ? call->order->from : call->carrier->options->from;
+}
+
+static const char *to_of(const struct carrier_call *call)
+{
+    return call->order ? call->order->to : call->carrier->options->to;
+}
+
 void carrier_call_fill(const struct carrier_call *call, const char *call_status,
                        struct carrier_form *form)
 {
     const struct carrier_options *options = call->carrier->options;
     const char *const fixed[][2] = {
         {"ApiVersion", "2010-04-01"},
-        {"Direction", "inbound"},
+        {"Direction", call->order ? "outbound-api" : "inbound"},
         {"CallerCity", "SAN FRANCISCO"},
         {"CallerState", "CA"},
         {"CallerZip", "94105"},
@@ -85,10 +95,10 @@ void carrier_call_fill(const struct carrier_call *call, const char *call_status,
     carrier_form_add(form, "AccountSid", options->account_sid);
     carrier_form_add(form, "CallSid", call->call_sid);
     carrier_form_add(form, "CallStatus", call_status);
-    carrier_form_add(form, "From", options->from);
-    carrier_form_add(form, "Caller", options->from);
-    carrier_form_add(form, "To", options->to);
-    carrier_form_add(form, "Called", options->to);
+    carrier_form_add(form, "From", from_of(call));
+    carrier_form_add(form, "Caller", from_of(call));
+    carrier_form_add(form, "To", to_of(call));
+    carrier_form_add(form, "Called", to_of(call));
     for (size_t i = 0; i < sizeof fixed / sizeof fixed[0]; i++)
         carrier_form_add(form, fixed[i][0], fixed[i][1]);
 }
@@ -141,10 +151,23 @@ static void on_status_idle(void *owner)
     carrier_call_check(call);
 }
 
+/* Did whoever created the call ask for this? */
+static bool is_wanted(const struct carrier_call *call, const char *call_status, bool terminal)
+{
+    const struct carrier_order *order = call->order;
+    unsigned event = terminal                                ? EVENT_COMPLETED
+                     : strcmp(call_status, "initiated") == 0 ? EVENT_INITIATED
+                     : strcmp(call_status, "ringing") == 0   ? EVENT_RINGING
+                                                             : EVENT_ANSWERED;
+    if (!order)
+        return call->carrier->options->status;
+    return order->status_url[0] && !order->mute && (order->events & event) != 0;
+}
+
 static void add_status(struct carrier_call *call, const char *call_status, bool terminal)
 {
     struct carrier_form form;
-    if (!call->carrier->options->status)
+    if (!is_wanted(call, call_status, terminal))
         return;
     carrier_call_fill(call, call_status, &form);
     carrier_form_add(&form, "CallbackSource", "call-progress-events");
@@ -167,6 +190,8 @@ static void open_status(struct carrier_call *call)
     struct carrier_url base = options->public_url;
     snprintf(base.target, sizeof base.target, "%s", options->webhook.target);
     const char *reference = options->status_url[0] ? options->status_url : "status-callback";
+    if (call->order && call->order->status_url[0])
+        reference = call->order->status_url;
     call->status = (struct carrier_status){.options = options,
                                            .loop = call->carrier->loop,
                                            .tls = call->carrier->tls,
@@ -303,9 +328,8 @@ void carrier_call_hang_up(struct carrier_call *call)
         carrier_call_end(call, "caller", "completed");
 }
 
-void carrier_call_begin(struct carrier_call *call, struct carrier *carrier, unsigned number)
+static void open_call(struct carrier_call *call, struct carrier *carrier, unsigned number)
 {
-    struct carrier_form form;
     *call = (struct carrier_call){.carrier = carrier, .number = number};
     call->verbs = json_array();
     call->webhooks = json_array();
@@ -315,15 +339,93 @@ void carrier_call_begin(struct carrier_call *call, struct carrier *carrier, unsi
     snprintf(call->document.target, sizeof call->document.target, "%s",
              carrier->options->webhook.target);
     carrier_sid("CA", call->call_sid);
+}
+
+void carrier_call_begin(struct carrier_call *call, struct carrier *carrier, unsigned number)
+{
+    struct carrier_form form;
+    open_call(call, carrier, number);
     open_status(call);
-    carrier_call_tell(call, "%s calls %s (%s)", carrier->options->from, carrier->options->to,
-                      call->call_sid);
+    carrier_call_tell(call, "%s calls %s (%s)", from_of(call), to_of(call), call->call_sid);
     add_status(call, "initiated", false);
     add_status(call, "ringing", false);
     carrier_call_fill(call, "ringing", &form);
     char address[CARRIER_URL_BYTES_MAX];
     if (carrier_url_write(&call->document, true, address, sizeof address))
         carrier_call_fetch(call, address, false, &form, "incoming-call");
+}
+
+/* ---- a call that was ordered ---- */
+
+const char *carrier_call_status(const struct carrier_call *call)
+{
+    if (call->ended)
+        return call->final_status;
+    return call->answered ? "in-progress" : call->rings ? "ringing" : "queued";
+}
+
+static void tell_machine(struct carrier_call *call)
+{
+    struct carrier_form form;
+    struct carrier_url url;
+    if (!call->order->amd_url[0] || call->order->mute ||
+        !carrier_url_read(call->order->amd_url, &url))
+        return;
+    carrier_call_fill(call, "in-progress", &form);
+    carrier_form_add(&form, "AnsweredBy",
+                     call->order->callee == CALLEE_MACHINE ? "machine_start" : "human");
+    carrier_form_add_number(&form, "MachineDetectionDuration", 2800);
+    carrier_call_request(call, &url, false, &form, "amd", NULL);
+}
+
+static void callee_decides(void *owner)
+{
+    struct carrier_call *call = owner;
+    struct carrier_form form;
+    switch (call->order->callee) {
+    case CALLEE_BUSY:
+        carrier_call_end(call, "callee", "busy");
+        break;
+    case CALLEE_NO_ANSWER:
+        carrier_call_end(call, "callee", "no-answer");
+        break;
+    case CALLEE_FAILS:
+        carrier_call_end(call, "network", "failed");
+        break;
+    case CALLEE_ANSWERS:
+    case CALLEE_MACHINE:
+        carrier_call_answer(call);
+        tell_machine(call);
+        carrier_call_fill(call, "in-progress", &form);
+        carrier_call_fetch(call, call->order->url, false, &form, "outbound-call");
+        break;
+    }
+    carrier_call_check(call);
+}
+
+static void rings(void *owner)
+{
+    struct carrier_call *call = owner;
+    struct carrier *carrier = call->carrier;
+    call->rings = true;
+    add_status(call, "initiated", false);
+    add_status(call, "ringing", false);
+    call->timer = (struct peer_timer){.fire = callee_decides, .owner = call};
+    peer_timer_set(carrier->loop, &call->timer, now_ns(call) + call->order->ring_ms * NS_PER_MS);
+}
+
+void carrier_call_begin_ordered(struct carrier_call *call, struct carrier *carrier, unsigned number,
+                                const struct carrier_order *order)
+{
+    open_call(call, carrier, number);
+    call->order = order;
+    if (!carrier_url_read(order->url, &call->document))
+        carrier_call_error(call, 21205, "the Url is not one");
+    open_status(call);
+    carrier_call_tell(call, "%s is to be called from %s (%s)", order->to, order->from,
+                      call->call_sid);
+    call->timer = (struct peer_timer){.fire = rings, .owner = call}; /* after the answer */
+    peer_timer_set(carrier->loop, &call->timer, now_ns(call) + 10 * NS_PER_MS);
 }
 
 json_t *carrier_call_report(const struct carrier_call *call)

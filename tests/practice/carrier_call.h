@@ -14,6 +14,27 @@
 
 #define CARRIER_DOCUMENTS_MAX 20
 
+enum carrier_callee { CALLEE_ANSWERS, CALLEE_BUSY, CALLEE_NO_ANSWER, CALLEE_FAILS, CALLEE_MACHINE };
+
+enum carrier_event {
+    EVENT_INITIATED = 1,
+    EVENT_RINGING = 2,
+    EVENT_ANSWERED = 4,
+    EVENT_COMPLETED = 8
+};
+
+/* A call that was created over REST: the other way round. Texts are borrowed for its life. */
+struct carrier_order {
+    const char *from, *to;
+    const char *url;        /* asked for TwiML when the callee answers */
+    const char *status_url; /* "": no callbacks */
+    const char *amd_url;    /* "": nobody listens for machines */
+    unsigned events;        /* enum carrier_event */
+    enum carrier_callee callee;
+    uint64_t ring_ms;
+    bool mute; /* no callback is ever sent */
+};
+
 /* What all calls of the program share. */
 struct carrier {
     const struct carrier_options *options;
@@ -26,7 +47,8 @@ struct carrier {
 
 struct carrier_call {
     struct carrier *carrier;
-    unsigned number; /* 1, 2, ... */
+    const struct carrier_order *order; /* NULL: somebody calls us */
+    unsigned number;                   /* 1, 2, ... */
     char call_sid[CARRIER_SID_BYTES + 1];
     /* private from here */
     struct carrier_twiml *twiml; /* the document at hand; NULL before the first */
@@ -34,7 +56,7 @@ struct carrier_call {
     int verb;
     unsigned documents, sequence, requests;
     struct carrier_leg leg;
-    bool leg_used, leg_running, answered, caller_gone, ended, idle, done;
+    bool leg_used, leg_running, answered, rings, caller_gone, ended, idle, done;
     struct carrier_url stream_url;
     char stream_name[64], stream_callback[CARRIER_URL_BYTES_MAX];
     bool stream_callback_get;
@@ -47,6 +69,13 @@ struct carrier_call {
 
 /* Rings. */
 void carrier_call_begin(struct carrier_call *call, struct carrier *carrier, unsigned number);
+
+/* The same for a call that was ordered: queued, then it rings, then the callee does as he does. */
+void carrier_call_begin_ordered(struct carrier_call *call, struct carrier *carrier, unsigned number,
+                                const struct carrier_order *order);
+
+/* Its status as the REST API tells it. */
+const char *carrier_call_status(const struct carrier_call *call);
 
 /* The caller hangs up, whatever is going on. */
 void carrier_call_hang_up(struct carrier_call *call);

@@ -42,6 +42,10 @@
     X(CA, "ca", "FILE", "verify TLS against this (otherwise it is not verified)")                  \
     X(SLASH, "handshake-slash", NULL, "sign the stream's URL with a / at its end")                 \
     X(MISBEHAVE, "misbehave", "NAME", "see below; repeatable")                                     \
+    X(REST, "rest", "ADDR:PORT", "serve the REST API; calls are made as ordered there, no others") \
+    X(RING, "ring-ms", "MS", "an ordered call rings so long (100)")                                \
+    X(CALLEE, "callee", "NUMBER=HOW,..", "answer, busy, no-answer, fail, machine: call by call")   \
+    X(TROUBLE, "trouble", "NAME:EVERY", "every so many-th order goes wrong: see carrier_rest.h")   \
     X(SEED, "seed", "N", "for what is left to chance (1)")                                         \
     X(QUIET, "quiet", NULL, "print nothing while it happens")                                      \
     X(HELP, "help", NULL, "this")
@@ -174,6 +178,9 @@ static int read_counts(struct carrier_options *options, enum choice option, cons
     case OPTION_STREAM_AFTER:
         options->stream_after_ms = number;
         break;
+    case OPTION_RING:
+        options->ring_ms = number;
+        break;
     case OPTION_CALLS:
         options->calls = (unsigned)number;
         break;
@@ -204,6 +211,8 @@ static const char **text_of(struct carrier_options *options, enum choice option)
         return &options->ai_hint;
     case OPTION_AI_HINT_MATCH:
         return &options->ai_hint_match;
+    case OPTION_REST:
+        return &options->rest;
     case OPTION_VOICE:
         return &options->voice;
     case OPTION_CA:
@@ -211,6 +220,15 @@ static const char **text_of(struct carrier_options *options, enum choice option)
     default:
         return NULL;
     }
+}
+
+/* Words that are kept as a list. */
+static int add_word(const char **words, size_t *count, size_t most, const char *text)
+{
+    if (*count == most)
+        return refuse("list", text, "too long");
+    words[(*count)++] = text;
+    return -1;
 }
 
 static int read_option(struct carrier_options *options, enum choice option, const char *text)
@@ -246,6 +264,10 @@ static int read_option(struct carrier_options *options, enum choice option, cons
         return add_item(options, CARRIER_PRESS, text, false);
     case OPTION_MISBEHAVE:
         return add_misdeed(options, text);
+    case OPTION_CALLEE:
+        return add_word(options->callees, &options->callees_count, CARRIER_CALLEES_MAX, text);
+    case OPTION_TROUBLE:
+        return add_word(options->troubles, &options->troubles_count, CARRIER_TROUBLES_MAX, text);
     case OPTION_NO_STATUS:
         options->status = false;
         return -1;
@@ -293,6 +315,7 @@ int carrier_options_read(int argc, char **argv, struct carrier_options *options)
         .status = true,
         .script = {.greeting_ms = 3000, .quiet_ms = 700, .patience_ms = 8000, .barge_in_ms = 1500},
         .call_max_ms = 120000,
+        .ring_ms = 100,
         .calls = 1,
         .rate = 10,
         .seed = 1};

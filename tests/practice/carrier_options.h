@@ -12,6 +12,9 @@
 
 #include <stdbool.h>
 
+#define CARRIER_CALLEES_MAX  64
+#define CARRIER_TROUBLES_MAX 16
+
 struct carrier_options {
     struct carrier_url webhook; /* where incoming-call is posted: address and path */
     struct carrier_url
@@ -39,6 +42,13 @@ struct carrier_options {
     uint64_t seed;
     bool handshake_slash; /* sign the stream's URL with a / at its end */
     bool misdeeds[MISDEED_COUNT];
+    /* the REST API: calls are made when they are asked for there (carrier_rest.h) */
+    const char *rest; /* NULL, or ADDR:PORT to listen on */
+    uint64_t ring_ms;
+    const char *callees[CARRIER_CALLEES_MAX]; /* NUMBER=HOW[,HOW...] */
+    size_t callees_count;
+    const char *troubles[CARRIER_TROUBLES_MAX]; /* NAME[:EVERY] */
+    size_t troubles_count;
 };
 
 /* Reads argv and TWILIO_AUTH_TOKEN. Returns -1 to go on, otherwise the exit status (--help: 0; a
