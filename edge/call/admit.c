@@ -289,7 +289,8 @@ static json_t *pass_headers(const struct http_head *head)
  * away he must hear words, not silence, and come back to the place where he is. Those of a transfer
  * can be asked again without what Twilio told with them. */
 static const char *const arrivals[] = {"/api/twilio/incoming-call", "/api/twilio/voice-webhook",
-                                       "/api/aloha/webhooks/incoming-call"};
+                                       "/api/aloha/webhooks/incoming-call",
+                                       "/api/twilio/outbound-call"};
 static const char *const transfers[] = {"/api/twilio/call-step", "/api/twilio/transfer-answered",
                                         "/api/twilio/transfer-decision"};
 
