@@ -32,6 +32,9 @@
     ROW(conference_status)                                                                         \
     ROW(recording_status)                                                                          \
     ROW(voicemail_recording)                                                                       \
+    ROW(outbound_call)                                                                             \
+    ROW(outbound_status)                                                                           \
+    ROW(outbound_amd)                                                                              \
     ROW(media) /* no webhook: somebody with a link to a recording */                               \
     ROW(api)   /* no webhook: the REST API */                                                      \
     ROW(other)

@@ -38,8 +38,8 @@ const struct options_row options_table[] = {
      "https base under which Twilio reaches the webhooks; signatures are checked against it"},
     {"websocket-url", "TWILIO_WEBSOCKET_URL", OPTIONS_BASE, AT(websocket_url), 0, 0, NULL, "URL",
      SERVING, "wss base of Stream URLs. Default: made from PUBLIC_URL"},
-    {"account-sid", "TWILIO_ACCOUNT_SID", OPTIONS_TEXT, AT(account_sid), 0, 0, NULL, "SID", CARRIER,
-     "The installation's own account at Twilio"},
+    {"account-sid", "TWILIO_ACCOUNT_SID", OPTIONS_TEXT, AT(account_sid), 0, 0, NULL, "SID",
+     CARRIER "call batch ", "The installation's own account at Twilio"},
     {NULL, "TWILIO_AUTH_TOKEN", OPTIONS_TEXT, AT(auth_token), 0, 0, NULL, NULL,
      " serve doctor number account verify-signature ",
      "Its auth token, with which Twilio signs (an API key cannot check signatures)"},
@@ -97,7 +97,7 @@ const struct options_row options_table[] = {
     {"org", "RINGBRIDGE_ORG", OPTIONS_TEXT, AT(org), 0, 0, NULL, "NAME",
      " number config token credential calls jobs reconcile recordings route voicemail after "
      "endpoint "
-     "deliveries template tool appointment message account audit transfers ",
+     "deliveries template tool appointment message account audit transfers call batch dnc ",
      "Organisation, by name or id"},
     {"channel", "RINGBRIDGE_CHANNEL", OPTIONS_TEXT, AT(channel), 0, 0, NULL, "CHANNEL",
      " number config ", "number: twilio, retell or whatsapp; config: voice, sms or whatsapp"},
@@ -130,7 +130,8 @@ const struct options_row options_table[] = {
     {"rate", "RINGBRIDGE_RATE", OPTIONS_NUMBER, AT(rate), 1, 60000, "600", "N", " token ",
      "How many requests a minute the token may make"},
     {"label", "RINGBRIDGE_LABEL", OPTIONS_TEXT, AT(label), 0, 0, "", "TEXT",
-     " token route endpoint ", "For whom the token is; what the route or endpoint is called"},
+     " token route endpoint dnc ",
+     "For whom the token is; what the route or endpoint is called; why a number is not called"},
     {"account", "RINGBRIDGE_ACCOUNT", OPTIONS_TEXT, AT(account), 0, 0, NULL, "SID", " credential ",
      "The organisation's account at Twilio"},
     {"url", "RINGBRIDGE_URL", OPTIONS_TEXT, AT(url), 0, 0, NULL, "URL", " verify-signature ",
@@ -139,12 +140,12 @@ const struct options_row options_table[] = {
      " verify-signature ", "Value of X-Twilio-Signature"},
     {"limit", "RINGBRIDGE_LIMIT", OPTIONS_NUMBER, AT(limit), 1, 200, "50", "N",
      " calls jobs reconcile recordings voicemail deliveries tool appointment "
-     "message number audit transfers ",
+     "message number audit transfers call batch dnc ",
      "Longest list"},
     {"json", "RINGBRIDGE_JSON", OPTIONS_SWITCH, AT(json), 0, 0, "0", NULL,
      " org number config token credential calls jobs reconcile recordings route voicemail doctor "
      "after "
-     "endpoint deliveries tool appointment message account audit transfers ",
+     "endpoint deliveries tool appointment message account audit transfers call batch dnc ",
      "JSON instead of text"},
     {"call", "RINGBRIDGE_CALL", OPTIONS_TEXT, AT(call), 0, 0, NULL, "ID", " template ",
      "Of this call, by id or CallSid"},

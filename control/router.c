@@ -38,6 +38,9 @@ static const struct route {
     {"/api/twilio/voicemail-recording", ROUTE_voicemail_recording, voicemail_recording_answer},
     {"/api/aloha/webhooks/voicemail-recorded", ROUTE_voicemail_recording,
      voicemail_recording_answer},
+    {"/api/twilio/outbound-call", ROUTE_outbound_call, outbound_call_answer},
+    {"/api/twilio/outbound-status", ROUTE_outbound_status, outbound_status_answer},
+    {"/api/twilio/outbound-amd", ROUTE_outbound_amd, outbound_amd_answer},
 };
 
 #define ROUTES_COUNT (sizeof routes / sizeof routes[0])
@@ -100,7 +103,7 @@ static bool has_a_caller(const struct webhook *webhook)
     return webhook->route == ROUTE_incoming_call || webhook->route == ROUTE_after_stream ||
            webhook->route == ROUTE_call_step || webhook->route == ROUTE_queue_wait ||
            webhook->route == ROUTE_transfer_wait || webhook->route == ROUTE_transfer_answered ||
-           webhook->route == ROUTE_transfer_decision;
+           webhook->route == ROUTE_transfer_decision || webhook->route == ROUTE_outbound_call;
 }
 
 /* The account's tokens, or who refuses. OUTCOME_answered: found. */

@@ -16,6 +16,7 @@
 #include "control/listen_ticket.h"
 #include "control/media_link.h"
 #include "control/migrate.h"
+#include "control/pacer.h"
 #include "control/pool.h"
 #include "control/router.h"
 #include "control/service.h"
@@ -39,6 +40,7 @@ struct serving {
     struct kinds_context kinds_context;
     struct job_pool *jobs;
     struct sweep *sweep;
+    struct pacer *pacer;
     struct catch_up *catch_up;
     struct tool_pool *tools;
     struct link *link;
@@ -158,7 +160,12 @@ static bool open_jobs(struct serving *serving, const struct options *options)
     if (serving->jobs && options->spool_dir)
         serving->sweep = sweep_open(options->spool_dir, &config.db, serving->jobs, serving->error,
                                     sizeof serving->error);
-    return serving->jobs && (serving->sweep || !options->spool_dir);
+    if (!serving->jobs || (options->spool_dir && !serving->sweep))
+        return false;
+    if (options->job_workers > 0)
+        serving->pacer =
+            pacer_open(&config.db, serving->jobs, serving->error, sizeof serving->error);
+    return serving->pacer || options->job_workers == 0;
 }
 
 /* What is remembered, and kept, for when the database is away. */
@@ -257,6 +264,7 @@ static void close_all(struct serving *serving)
         link_close(serving->link);
     tool_pool_close(serving->tools);
     dispatch_close(serving->dispatch);
+    pacer_close(serving->pacer);
     sweep_close(serving->sweep);
     job_close(serving->jobs);
     catch_up_close(serving->catch_up);

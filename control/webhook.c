@@ -260,6 +260,7 @@ enum metrics_outcome webhook_callback_taken(struct webhook *webhook, enum calls_
         response_empty(webhook->response, 204); /* sending it again would change nothing */
         return OUTCOME_unknown_number;
     case CALLS_UNKNOWN_CALL:
+    case CALLS_DOUBLE:
         response_empty(webhook->response, 204);
         return OUTCOME_unknown_call;
     case CALLS_FOUND:

@@ -53,6 +53,9 @@ webhook_handler transfer_status_answer;
 webhook_handler conference_status_answer;
 webhook_handler recording_status_answer;
 webhook_handler voicemail_recording_answer;
+webhook_handler outbound_call_answer;
+webhook_handler outbound_status_answer;
+webhook_handler outbound_amd_answer;
 
 /* The standard parameters, with the room for them; fields point into it. */
 struct webhook_fields {
@@ -67,6 +70,12 @@ struct webhook_fields {
 /* Reads them: made valid UTF-8, cut to their room, empty where nothing came. */
 void webhook_read(const struct webhook *webhook, struct webhook_fields *fields);
 void webhook_fields_free(struct webhook_fields *fields);
+
+/* What a call is answered with, by what the store found: of incoming_call, and for calls that we
+ * made. */
+enum metrics_outcome incoming_call_decide(struct webhook *webhook,
+                                          const struct webhook_fields *fields,
+                                          const struct calls_incoming *call);
 
 /* One field of the form, in the same way. Returns text. */
 const char *webhook_text(const struct webhook *webhook, const char *name, char *text, size_t room);

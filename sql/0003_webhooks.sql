@@ -363,6 +363,7 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     answer call_answer;
     note record;
+    attempt uuid; -- of a call that we made (0015)
 BEGIN
     SELECT 'found', is_new, c.id, o.id, o.name, c.account_sid, c.call_sid, c.call_status::text,
            f.configured, f.ai_backend, f.model, f.voice, f.instructions, f.greeting, f.audio_format,
@@ -379,7 +380,13 @@ BEGIN
     CROSS JOIN LATERAL channel_tools(o.id, 'voice') AS t
     LEFT JOIN credentials AS k ON k.organization_id = o.id AND k.kind = 'openai'
     WHERE c.id = conversation AND c.organization_id = organization;
-    IF NOT is_new THEN -- perhaps back from a person who could not be reached (sql/0013)
+    IF NOT is_new THEN -- a call that comes in for the first time is none of ours
+        SELECT (c.metadata ->> 'attempt')::uuid INTO attempt FROM conversations AS c
+        WHERE c.id = conversation AND c.direction = 'outbound';
+        IF attempt IS NOT NULL THEN
+            answer := outbound_manners(answer, attempt);
+        END IF;
+        -- Perhaps back from a person who could not be reached (sql/0013).
         SELECT * INTO note FROM transfer_note(conversation);
         answer.instructions := concat_ws(E'\n\n', answer.instructions, note.words);
         answer.greeting := coalesce(note.greeting, answer.greeting);

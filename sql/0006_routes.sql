@@ -61,19 +61,25 @@ COMMENT ON COLUMN call_routes.label IS 'What people call it.';
 COMMENT ON COLUMN call_routes.created_at IS 'When the row was made.';
 COMMENT ON COLUMN call_routes.updated_at IS 'When the row was last changed; kept by a trigger.';
 
-CREATE FUNCTION route_open(route call_routes, moment timestamptz) RETURNS boolean
+CREATE FUNCTION hours_open(days smallint[], opens time, closes time, zone text, moment timestamptz)
+RETURNS boolean
 LANGUAGE sql STABLE
 RETURN (
     SELECT CASE
-        WHEN route.opens < route.closes THEN
-            here::time >= route.opens AND here::time < route.closes
-            AND extract(isodow FROM here)::smallint = ANY (route.days)
+        WHEN opens < closes THEN
+            here::time >= opens AND here::time < closes
+            AND extract(isodow FROM here)::smallint = ANY (days)
         ELSE -- over midnight: the evening of a day, or the morning after it
-            (here::time >= route.opens AND extract(isodow FROM here)::smallint = ANY (route.days))
-            OR (here::time < route.closes
-                AND extract(isodow FROM here - interval '1 day')::smallint = ANY (route.days))
+            (here::time >= opens AND extract(isodow FROM here)::smallint = ANY (days))
+            OR (here::time < closes
+                AND extract(isodow FROM here - interval '1 day')::smallint = ANY (days))
         END
-    FROM (SELECT moment AT TIME ZONE route.time_zone) AS local (here));
+    FROM (SELECT moment AT TIME ZONE zone) AS local (here));
+COMMENT ON FUNCTION hours_open IS 'Do these hours of the week include this moment, by that zone''s clock?';
+
+CREATE FUNCTION route_open(route call_routes, moment timestamptz) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN hours_open(route.days, route.opens, route.closes, route.time_zone, moment);
 COMMENT ON FUNCTION route_open IS 'Does this route''s week include this moment?';
 
 CREATE FUNCTION find_route(organization uuid, number uuid, wanted text, moment timestamptz)

@@ -26,6 +26,7 @@ extern const struct api_group api_tools, api_appointments, api_left_messages;
 extern const struct api_group api_after_call, api_endpoints, api_deliveries, api_jobs,
     api_reconciliations;
 extern const struct api_group api_carrier;
+extern const struct api_group api_outbound_calls, api_batches, api_do_not_call, api_outbound_limits;
 extern const struct api_group api_tokens, api_audit_log;
 
 #endif

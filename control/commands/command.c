@@ -107,8 +107,8 @@ const char *command_who(void)
     return name;
 }
 
-bool command_call(const struct options *options, struct db *db, const char *name,
-                  char id[COMMAND_ID_TEXT], int *status)
+bool command_find_call(const struct options *options, struct db *db, const char *name,
+                       char id[COMMAND_ID_TEXT], int *status)
 {
     char organization[COMMAND_ID_TEXT];
     int matches;

@@ -17,6 +17,9 @@
 
 int command_account(const struct options *options);
 int command_after(const struct options *options);
+int command_batch(const struct options *options);
+int command_call(const struct options *options);
+int command_dnc(const struct options *options);
 int command_appointment(const struct options *options);
 int command_audit(const struct options *options);
 int command_calls(const struct options *options);
@@ -85,8 +88,8 @@ const char *command_who(void);
 
 /* The id of the call with this id or CallSid. False after saying what is wrong; status is then
  * the command's. */
-bool command_call(const struct options *options, struct db *db, const char *name,
-                  char id[COMMAND_ID_TEXT], int *status);
+bool command_find_call(const struct options *options, struct db *db, const char *name,
+                       char id[COMMAND_ID_TEXT], int *status);
 
 /* Reads a secret from standard input: the first line, without its end. False after saying why. */
 bool command_read_secret(const char *what, char *secret, size_t room);

@@ -34,7 +34,7 @@ int command_calls_listen(const struct options *options, struct db *db)
     int status;
     if (!make_keys(options, &keys))
         return command_misuse("RINGBRIDGE_SECRET_KEY is needed, as serve has it: it signs tickets");
-    if (!command_call(options, db, options->words[2], id, &status))
+    if (!command_find_call(options, db, options->words[2], id, &status))
         return status;
     enum db_result result = orders_note_listener(db, id, command_who(), &given, &rows);
     if (result != DB_OK)

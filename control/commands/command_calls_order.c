@@ -99,7 +99,7 @@ int command_calls_order(const struct options *options, struct db *db)
         return command_misuse("calls hangup ID | calls say ID TEXT (%d bytes at most) | calls "
                               "record start|pause|resume|stop ID",
                               SAY_BYTES);
-    if (command_call(options, db, name, id, &status))
+    if (command_find_call(options, db, name, id, &status))
         status = give(db, id, body);
     json_decref(body);
     return status;

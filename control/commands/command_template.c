@@ -63,7 +63,7 @@ static int preview_call(struct preview *preview, const struct options *options)
     struct db *db = command_open(options);
     if (!db)
         return COMMAND_FAILED;
-    if (command_call(options, db, options->call, call, &status)) {
+    if (command_find_call(options, db, options->call, call, &status)) {
         enum db_result result = after_calls_facts(db, call, &preview->facts);
         if (result == DB_OK)
             result = after_calls_outcome(db, call, &preview->outcome);

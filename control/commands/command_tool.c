@@ -156,7 +156,7 @@ static int calls(const struct options *options, struct db *db, const char *organ
     char call[COMMAND_ID_TEXT] = "";
     int status;
     struct db_rows *rows;
-    if (options->words_count > 2 && !command_call(options, db, options->words[2], call, &status))
+    if (options->words_count > 2 && !command_find_call(options, db, options->words[2], call, &status))
         return status;
     enum db_result result = tools_calls(db, organization[0] ? organization : NULL,
                                         call[0] ? call : NULL, options->limit, &rows);

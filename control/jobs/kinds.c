@@ -12,6 +12,8 @@ int kinds_choose(const struct options *options, const struct job_kind *kinds[JOB
     kinds[count++] = &transfer_watch; /* somebody waits for these two: first of all */
     kinds[count++] = &transfer_call;
     kinds[count++] = &text_send;
+    kinds[count++] = &call_make;
+    kinds[count++] = &call_hangup;
     if (options->spool_dir)
         kinds[count++] = &recording_encode;
     kinds[count++] = &after_call;

@@ -29,6 +29,8 @@ extern const struct job_kind number_verify;
 extern const struct job_kind account_open;
 extern const struct job_kind transfer_call;
 extern const struct job_kind transfer_watch;
+extern const struct job_kind call_make;
+extern const struct job_kind call_hangup;
 
 /* Those that this control can do, with what it was given (--spool). Returns how many. */
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX]);

@@ -17,18 +17,18 @@
 #define WEBHOOK_TEXT_MAX   CALLS_TEXT_MAX
 #define WEBHOOK_NUMBER_MAX INT64_C(1000000000)
 
-static const char *const found_names[] = {"found", "unknown_number", "unknown_call",
-                                          "wrong_account", "invalid"};
+static const char *const found_names[] = {"found",         "unknown_number", "unknown_call",
+                                          "wrong_account", "invalid",        "double"};
 
 const char *calls_found_name(enum calls_found found)
 {
-    assert(found <= CALLS_INVALID);
+    assert(found <= CALLS_DOUBLE);
     return found_names[found];
 }
 
 enum calls_found calls_found_read(const char *name)
 {
-    for (unsigned i = 0; i <= CALLS_INVALID; i++)
+    for (unsigned i = 0; i <= CALLS_DOUBLE; i++)
         if (name && strcmp(name, found_names[i]) == 0)
             return (enum calls_found)i;
     return CALLS_INVALID;
@@ -440,4 +440,53 @@ enum db_result calls_use_ticket(struct db *db, const char *organization, const c
         *ticket = CALLS_TICKET_USED;
     db_rows_free(rows);
     return result;
+}
+
+/* -- calls that we made ---------------------------------------------------------------------------
+ */
+
+enum db_result calls_outbound(struct db *db, const struct seal *seal,
+                              const struct calls_webhook *webhook, const char *attempt,
+                              struct calls_incoming *incoming)
+{
+    static const struct db_statement query = {
+        "SELECT " ANSWER_COLUMNS " FROM outbound_answer(" WEBHOOK ", $13)", WEBHOOK_VALUES + 1};
+    const struct db_value more[] = {db_text(attempt)};
+    *incoming = (struct calls_incoming){.found = CALLS_INVALID};
+    enum db_result result = report(db, &query, webhook, more, &incoming->rows);
+    if (result == DB_OK)
+        read_answer(seal, incoming);
+    return result;
+}
+
+static enum db_result take(struct db *db, const struct db_statement *query,
+                           const struct calls_webhook *webhook, const struct db_value *more,
+                           struct calls_taken *taken)
+{
+    struct db_rows *rows;
+    *taken = (struct calls_taken){.found = CALLS_INVALID};
+    enum db_result result = report(db, query, webhook, more, &rows);
+    if (result == DB_OK)
+        read_taken(rows, taken);
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result calls_outbound_status(struct db *db, const struct calls_webhook *webhook,
+                                     const char *attempt, struct calls_taken *taken)
+{
+    static const struct db_statement query = {
+        "SELECT " TAKEN_COLUMNS " FROM outbound_status(" WEBHOOK ", $13)", WEBHOOK_VALUES + 1};
+    const struct db_value more[] = {db_text(attempt)};
+    return take(db, &query, webhook, more, taken);
+}
+
+enum db_result calls_outbound_amd(struct db *db, const struct calls_webhook *webhook,
+                                  const char *attempt, const char *answered_by,
+                                  struct calls_taken *taken)
+{
+    static const struct db_statement query = {
+        "SELECT " TAKEN_COLUMNS " FROM outbound_amd(" WEBHOOK ", $13, $14)", WEBHOOK_VALUES + 2};
+    const struct db_value more[] = {db_text(attempt), db_text(answered_by)};
+    return take(db, &query, webhook, more, taken);
 }

@@ -23,7 +23,8 @@ enum calls_found {
     CALLS_UNKNOWN_NUMBER, /* no organisation has this number (or it is switched off) */
     CALLS_UNKNOWN_CALL,   /* no conversation has this CallSid, and none can be made from the rest */
     CALLS_WRONG_ACCOUNT,  /* the account that signed belongs to another organisation: refuse */
-    CALLS_INVALID         /* CallSid, AccountSid or CallStatus is not one: refuse */
+    CALLS_INVALID,        /* CallSid, AccountSid or CallStatus is not one: refuse */
+    CALLS_DOUBLE          /* a call that we made, and a second one of its attempt: hang up */
 };
 
 const char *calls_found_name(enum calls_found found); /* "found", ...; a metric label */
@@ -136,6 +137,17 @@ enum db_result calls_after_stream(struct db *db, const struct calls_webhook *web
 enum db_result calls_step(struct db *db, const struct calls_webhook *webhook, const char *event,
                           const char *key, struct calls_next *next);
 void calls_next_free(struct calls_next *next);
+
+/* A call that we made (sql/0015): attempt is what stands in its URLs. It was answered, and asks
+ * what to do, as calls_incoming; a status; and what the carrier hears of who has answered. */
+enum db_result calls_outbound(struct db *db, const struct seal *seal,
+                              const struct calls_webhook *webhook, const char *attempt,
+                              struct calls_incoming *incoming);
+enum db_result calls_outbound_status(struct db *db, const struct calls_webhook *webhook,
+                                     const char *attempt, struct calls_taken *taken);
+enum db_result calls_outbound_amd(struct db *db, const struct calls_webhook *webhook,
+                                  const char *attempt, const char *answered_by,
+                                  struct calls_taken *taken);
 
 /* A call as the carrier lists it. */
 struct calls_listed {

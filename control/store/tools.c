@@ -79,7 +79,9 @@ enum db_result tools_describe(struct db *db, const char *call, struct tools_desc
 {
     static const struct db_statement query = {
         "SELECT t.action, t.settings, t.parameters, t.tries_max, t.timeout_ms, t.headers_sealed, "
-        "c.channel, c.from_number, c.to_number, c.account_sid FROM tool_calls AS k "
+        "c.channel, CASE c.direction WHEN 'outbound' THEN c.to_number ELSE c.from_number END, "
+        "CASE c.direction WHEN 'outbound' THEN c.from_number ELSE c.to_number END, c.account_sid "
+        "FROM tool_calls AS k "
         "JOIN conversations AS c ON c.id = k.conversation_id "
         "AND c.organization_id = k.organization_id "
         "LEFT JOIN tools AS t ON t.id = k.tool_id AND t.organization_id = k.organization_id "

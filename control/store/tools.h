@@ -24,7 +24,8 @@ struct tools_described {
     bool found; /* there is a tool of this name, and it is active */
     const char *action, *settings_json, *parameters_json;
     int64_t tries_max, timeout_ms;
-    const char *channel, *from_number, *to_number, *account_sid;
+    const char *channel, *account_sid;
+    const char *from_number, *to_number; /* theirs and ours, whoever called */
     uint8_t *headers_sealed; /* malloc'ed, freed with the rest; NULL: none */
     size_t headers_bytes;
     struct db_rows *rows;

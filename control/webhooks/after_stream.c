@@ -56,6 +56,7 @@ static enum metrics_outcome decide(struct webhook *webhook, const struct webhook
         return webhook_refuse_fields(webhook);
     case CALLS_UNKNOWN_NUMBER:
     case CALLS_UNKNOWN_CALL:
+    case CALLS_DOUBLE:
         webhook_say_goodbye(webhook, NULL);
         return OUTCOME_unknown_call;
     case CALLS_FOUND:

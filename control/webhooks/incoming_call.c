@@ -146,6 +146,17 @@ static bool asks_for_agent(const struct webhook *webhook)
     return span_starts(webhook->request->query, "at=agent");
 }
 
+/* A call that we made may have brought its own document (control/outbound_plan.h). */
+static void answer_as_written(struct webhook *webhook, const char *twiml)
+{
+    struct response *response = webhook->response;
+    response_empty(response, 200);
+    response->content_type = "text/xml";
+    response->bytes = strlen(twiml);
+    assert(response->bytes < sizeof response->body);
+    memcpy(response->body, twiml, response->bytes);
+}
+
 /* What the organisation has chosen for this number at this hour; for the agent the stream follows
  * at once, without another question. */
 static enum metrics_outcome begin(struct webhook *webhook, const struct webhook_fields *fields,
@@ -155,7 +166,10 @@ static enum metrics_outcome begin(struct webhook *webhook, const struct webhook_
     json_t *steps = json_pack("{s:o?}", "route", route);
     const json_t *step = steps_at(steps, "route");
     enum metrics_outcome outcome = call->created ? OUTCOME_answered : OUTCOME_repeated;
-    if (!step || asks_for_agent(webhook) || strcmp(steps_kind(step), "agent") == 0) {
+    if (json_is_string(json_object_get(route, "twiml"))) {
+        answer_as_written(webhook, json_string_value(json_object_get(route, "twiml")));
+        log_call(webhook, fields, call, "twiml");
+    } else if (!step || asks_for_agent(webhook) || strcmp(steps_kind(step), "agent") == 0) {
         outcome = connect(webhook, fields, call);
     } else {
         webhook_answer_step(webhook, fields, call->organization, steps, "route", 0);
@@ -185,8 +199,9 @@ static enum metrics_outcome refuse_number(struct webhook *webhook,
     return OUTCOME_unknown_number;
 }
 
-static enum metrics_outcome decide(struct webhook *webhook, const struct webhook_fields *fields,
-                                   const struct calls_incoming *call)
+enum metrics_outcome incoming_call_decide(struct webhook *webhook,
+                                          const struct webhook_fields *fields,
+                                          const struct calls_incoming *call)
 {
     switch (call->found) {
     case CALLS_WRONG_ACCOUNT:
@@ -196,6 +211,11 @@ static enum metrics_outcome decide(struct webhook *webhook, const struct webhook
         return webhook_refuse_fields(webhook);
     case CALLS_UNKNOWN_NUMBER:
         return refuse_number(webhook, fields);
+    case CALLS_DOUBLE:
+        log_error("a second call of one attempt is hung up",
+                  log_text("call_sid", fields->call_sid));
+        webhook_say_goodbye(webhook, NULL);
+        return OUTCOME_call_over;
     case CALLS_FOUND:
         break;
     }
@@ -258,7 +278,7 @@ enum metrics_outcome incoming_call_answer(struct webhook *webhook)
     if (webhook->kept_ms)
         outcome = record(result);
     else if (result == DB_OK)
-        outcome = decide(webhook, &fields, &call);
+        outcome = incoming_call_decide(webhook, &fields, &call);
     else if (result == DB_AWAY || result == DB_BUSY)
         outcome = take_without(webhook, &fields);
     else

@@ -29,6 +29,7 @@ static enum metrics_outcome judge(struct webhook *webhook, const struct messages
         answer_nothing(webhook); /* sending it again would change nothing */
         return OUTCOME_unknown_number;
     case CALLS_UNKNOWN_CALL:
+    case CALLS_DOUBLE:
     case CALLS_INVALID:
         break;
     }

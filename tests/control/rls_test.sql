@@ -200,6 +200,19 @@ BEGIN
                 'somebody');
         INSERT INTO carrier_changes (organization_id, what, by_whom)
         VALUES (t.id, 'ordered', 'somebody');
+        INSERT INTO outbound_limits SELECT (outbound_limits_in_force(t.id)).*;
+        INSERT INTO do_not_call (organization_id, phone_number, added_by)
+        VALUES (t.id, '+15550199', 'somebody');
+        INSERT INTO call_batches (id, organization_id, name, from_number, account_sid, plan,
+                                  requested_by)
+        VALUES (t.id, t.id, 'spring', '+1555010' || t.n, 'AC' || repeat(t.letter, 32), '{}',
+                'somebody');
+        INSERT INTO outbound_calls (id, organization_id, batch_id, to_number, from_number,
+                                    account_sid, requested_by)
+        VALUES (t.id, t.id, t.id, '+1555019' || t.n, '+1555010' || t.n, 'AC' || repeat(t.letter, 32),
+                'somebody');
+        INSERT INTO call_attempts (organization_id, outbound_call_id, number, account_sid)
+        VALUES (t.id, t.id, t.n, 'AC' || repeat(t.letter, 32));
     END LOOP;
     INSERT INTO number_prices (country, kind, price, price_unit) VALUES ('US', 'local', 1.15, 'USD');
     INSERT INTO edges (name, run, calls, calls_max) VALUES ('edge', gen_random_uuid(), 1, 10);

@@ -223,6 +223,39 @@ static bool count_item(const json_t *item, void *context)
     return true;
 }
 
+/* With everything that call_make may say. */
+static void a_call_is_created_as_described(void **state)
+{
+    static const struct twilio_rest_pair create[] = {
+        {"To", "+15550123"},
+        {"From", "+15550100"},
+        {"Url", "https://calls.example.com/api/twilio/outbound-call?attempt=1#rc=5&rp=all"},
+        {"Method", "POST"},
+        {"StatusCallback", "https://calls.example.com/api/twilio/outbound-status?attempt=1"},
+        {"StatusCallbackMethod", "POST"},
+        {"StatusCallbackEvent", "initiated"},
+        {"StatusCallbackEvent", "ringing"},
+        {"StatusCallbackEvent", "answered"},
+        {"StatusCallbackEvent", "completed"},
+        {"Timeout", "60"},
+        {"TimeLimit", "14400"},
+        {"MachineDetection", "DetectMessageEnd"},
+        {"AsyncAmd", "true"},
+        {"AsyncAmdStatusCallback", "https://calls.example.com/api/twilio/outbound-amd?attempt=1"},
+        {"AsyncAmdStatusCallbackMethod", "POST"}};
+    static const struct twilio_rest_pair between[] = {{"To", "+15550123"}, {"From", "+15550100"}};
+    json_t *json;
+    int count = 0;
+    (void)state;
+    must(twilio_rest_ask(&rest, "POST", "Calls.json", create, sizeof create / sizeof create[0],
+                         &json, &answer));
+    assert_true(twilio_rest_is_sid(json_string_value(json_object_get(json, "sid")), "CA"));
+    json_decref(json);
+    must(twilio_rest_list(&rest, "Calls.json", "calls", between, 2, count_item, &count, &answer));
+    assert_false(twilio_rest_ask(&rest, "POST", "Calls.json", create + 1, 3, &json, &answer));
+    assert_int_equal(answer.status / 100, 4); /* To is needed */
+}
+
 static void lists_are_filtered_as_described(void **state)
 {
     static const struct twilio_rest_pair since[] = {{"StartTime>", "2026-11-01T00:00:00Z"},
@@ -360,6 +393,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(accounts_are_made_and_found_as_described, begin_rest,
                                         end_rest),
         cmocka_unit_test(comparing_with_the_carriers_lists_asks_as_described),
+        cmocka_unit_test_setup_teardown(a_call_is_created_as_described, begin_rest, end_rest),
         cmocka_unit_test_setup_teardown(lists_are_filtered_as_described, begin_rest, end_rest),
         cmocka_unit_test_setup_teardown(what_is_not_described_is_refused_in_words, begin_rest,
                                         end_rest),

@@ -46,7 +46,8 @@ def furnish(system, org, tool="crm"):
     """One of everything that the organisation may have; ids by the path under which they are found."""
     names = ("calls", "orders", "recordings", "voicemails", "left-messages", "numbers", "routes", "tool-calls", "appointments",
              "opening-hours", "endpoints", "deliveries", "jobs", "reconciliations", "tokens", "audit", "number-orders", "accounts",
-             "carrier-changes", "texts", "transfers")
+             "carrier-changes", "texts", "transfers", "outbound-calls",
+             "batches", "do-not-call")
     ids = {name: str(uuid.uuid4()) for name in names} | {"configurations": "voice", "tools": tool}
     call, sid = ids["calls"], uuid.uuid4().hex
     rows = [
@@ -85,6 +86,12 @@ def furnish(system, org, tool="crm"):
         ("reconciliations (id, organization_id, account_sid, since, until, calls_seen, calls_opened, calls_ended, calls_priced, "
          "calls_differing, calls_unlisted, recordings_seen, recordings_found)",
          f"'{ids['reconciliations']}', '{org}', '{ACCOUNT}', now() - interval '1 hour', now(), 1, 0, 0, 0, '{{}}', '{{}}', 0, 0"),
+        ("call_batches (id, organization_id, name, from_number, account_sid, plan, state, requested_by)",
+         f"'{ids['batches']}', '{org}', 'spring', '{NUMBER}', '{ACCOUNT}', '{{}}', 'paused', 'somebody'"),
+        *[("outbound_calls (id, organization_id, batch_id, to_number, from_number, account_sid, requested_by)",
+           f"'{id}', '{org}', '{ids['batches']}', '+1555020{n}', '{NUMBER}', '{ACCOUNT}', 'somebody'")
+          for n, id in enumerate((ids["outbound-calls"], uuid.uuid4(), uuid.uuid4()))],
+        ("do_not_call (id, organization_id, phone_number, added_by)", f"'{ids['do-not-call']}', '{org}', '+15550199', 'somebody'"),
         ("api_tokens (id, organization_id, role, hash)", f"'{ids['tokens']}', '{org}', 'viewer', sha256('{sid}')"),
         ("api_audit (id, organization_id, token_id, token_label, operation, target, status, peer)",
          f"'{ids['audit']}', '{org}', gen_random_uuid(), '', 'add_number', '/api/numbers', 201, '127.0.0.1'"),
@@ -112,6 +119,9 @@ BODIES = {
                  "headers": {"Authorization": "Bearer secret"}},
     "book_appointment": {"start": "2031-01-06T11:00", "name": "Example"}, "add_endpoint": {"url": "https://crm.example.com/more"},
     "change_after_call": {"email_to": ["office@example.com", "boss@example.com"], "language": "de", "summary": False},
+    "make_call": {"to": "+1 555 0177", "from": NUMBER, "variables": {"name": "Ada"}, "step": {"step": "hangup", "say": "{{name}}"}},
+    "add_batch": {"name": "summer", "from": NUMBER, "numbers": "to,name\n+15550177,Ada\n+15550178,Bob\n", "paused": True},
+    "add_not_called": {"number": "+15550176", "reason": "asked us"}, "change_outbound_limits": {"calls_per_minute": 120},
     "reconcile": {"hours": 5}, "add_token": {"role": "viewer", "label": "desk", "scopes": ["calls"]},
     "order_number": {"country": "US", "area_code": "555"}, "release_number": {"number": NUMBER},
     "check_numbers": {"number": NUMBER, "mend": True},
