@@ -213,7 +213,8 @@ GROUPS = {
     "numbers": "number", "carrier": "number",
     "routes": "route", "configurations": "config", "tools": "tool", "appointments": "appointment", "after-call": "after",
     "endpoints": "endpoint", "deliveries": "deliveries", "jobs": "jobs", "reconciliations": "reconcile", "organization": "org",
-    "tokens": "token", "audit": "audit",
+    "tokens": "token", "audit": "audit", "outbound-calls": "call", "batches": "batch", "do-not-call": "dnc",
+    "outbound-limits": "call",
 }
 COMMANDS = {
     "hang_up_call": "calls hangup", "say_in_call": "calls say", "record_call": "calls record", "listen_to_call": "calls listen",
@@ -226,6 +227,9 @@ COMMANDS = {
     "replay_delivery": "deliveries replay", "retry_job": "jobs retry", "reconcile": "reconcile --org", "add_token": "token add",
     "revoke_token": "token revoke", "order_number": "number buy", "release_number": "number release",
     "check_numbers": "number verify", "open_account": "account add",
+    "make_call": "call make", "add_batch": "batch add", "pause_batch": "batch pause", "resume_batch": "batch pause|resume",
+    "stop_batch": "batch pause|resume|stop", "add_not_called": "dnc add", "remove_not_called": "dnc remove",
+    "change_outbound_limits": "call limits",
 }
 
 

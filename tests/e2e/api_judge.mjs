@@ -181,7 +181,8 @@ async function foreign(o) {
 async function foreignFilters(o, token) {
   const own = o.path.includes("{") ? undefined : o.path;
   for (const parameter of own ? o.operation.parameters.filter((p) => p.in === "query" && p.schema.format === "uuid") : []) {
-    const [theirs, nobodys] = [config.ids[`${parameter.name.replace(/_id$/, "")}s`], NOBODY];
+    const name = parameter.name.replace(/_id$/, "");
+    const [theirs, nobodys] = [config.ids[`${name}s`] ?? config.ids[`${name}es`], NOBODY];
     check(`${o.what}: there is another's ${parameter.name}`, theirs !== undefined, parameter.name);
     const [one, other] = [await ask("GET", `${own}?${parameter.name}=${theirs}`, { token }),
       await ask("GET", `${own}?${parameter.name}=${nobodys}`, { token })];

@@ -10,7 +10,8 @@ from tools import Office
 
 README = (ROOT / "README.md").read_text()
 # What a reader puts in himself: files of the working directory.
-FILES = {"headers.json": '{"Authorization":"Bearer example"}', "URL": "https://hooks.slack.example.com/services/T0/B0/x\n"}
+FILES = {"headers.json": '{"Authorization":"Bearer example"}', "URL": "https://hooks.slack.example.com/services/T0/B0/x\n",
+         "numbers.csv": "to,name,lead\n+15550136,Ada,crm-8\n+15550137,Bob,crm-9\n"}
 
 
 def examples():
