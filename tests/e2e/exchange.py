@@ -251,7 +251,8 @@ class Room:
             self.members[leg] = noun
             leg.room = self
             self.tell("participant-join", leg)
-            if noun.get("startConferenceOnEnter", "true") == "true" and len(self.members) > 1 and not self.started:
+            starts = any(one.get("startConferenceOnEnter", "true") == "true" for one in self.members.values())
+            if starts and len(self.members) > 1 and not self.started:  # whoever of them came first
                 self.started = True
                 self.tell("conference-start")
         self.exchange.flush()
