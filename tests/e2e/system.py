@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -30,13 +31,16 @@ TOKEN = "practice-token-of-a-test"
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """One that nobody has, below those that the kernel gives to who connects: it would be gone before it is bound."""
+    while True:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", random.randrange(10000, 32768)))
+                return probe.getsockname()[1]
 
 
-def eventually(what, check, seconds=20.0):
+def eventually(what, check, seconds=60.0):
     """Polls until check() is true. Not a timed test: the bound only ends a hopeless wait."""
     deadline = time.monotonic() + seconds
     while True:
