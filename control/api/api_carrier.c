@@ -4,6 +4,7 @@
 #include "control/api/api_groups.h"
 #include "control/store/carrier_numbers.h"
 #include "control/store/number_checks.h"
+#include "control/store/numbers.h"
 
 #include <string.h>
 
@@ -19,19 +20,12 @@ static const struct {
     {"over_limit", "That would be more than its numbers may cost a month."},
 };
 
-static enum db_result order(struct api *api)
+static enum db_result order_wish(struct api *api, const struct carrier_numbers_wish *wish)
 {
     struct carrier_numbers_ordered ordered;
     char who[WHO_BYTES];
-    const struct carrier_numbers_wish wish = {.country = api_text(api, "country", "US"),
-                                              .kind = api_text(api, "kind", "local"),
-                                              .area_code = api_text(api, "area_code", NULL),
-                                              .contains = api_text(api, "contains", NULL),
-                                              .phone_number = api_text(api, "number", NULL),
-                                              .address_sid = api_text(api, "address_sid", NULL),
-                                              .bundle_sid = api_text(api, "bundle_sid", NULL)};
     enum db_result result =
-        carrier_numbers_order(api->db, api->caller.organization, &wish, api->key, api_who(api, who),
+        carrier_numbers_order(api->db, api->caller.organization, wish, api->key, api_who(api, who),
                               "admin", &ordered); /* the row asks for the role */
     if (result != DB_OK)
         return result;
@@ -42,6 +36,26 @@ static enum db_result order(struct api *api)
             return api_refuse(api, PROBLEM_conflict, "%s", refusals[i].sentence);
     memcpy(api->made, ordered.id, sizeof ordered.id);
     return ordered.id[0] ? DB_OK : DB_BROKEN;
+}
+
+static enum db_result order(struct api *api)
+{
+    const struct carrier_numbers_wish wish = {.country = api_text(api, "country", "US"),
+                                              .kind = api_text(api, "kind", "local"),
+                                              .area_code = api_text(api, "area_code", NULL),
+                                              .contains = api_text(api, "contains", NULL),
+                                              .phone_number = api_text(api, "number", NULL),
+                                              .address_sid = api_text(api, "address_sid", NULL),
+                                              .bundle_sid = api_text(api, "bundle_sid", NULL)};
+    return order_wish(api, &wish);
+}
+
+/* As programs have it that were written for other installations. */
+static enum db_result purchase(struct api *api)
+{
+    const struct carrier_numbers_wish wish = {
+        .country = "US", .kind = "local", .phone_number = api_text(api, "phoneNumber", NULL)};
+    return order_wish(api, &wish);
 }
 
 static enum db_result release(struct api *api)
@@ -56,13 +70,28 @@ static enum db_result release(struct api *api)
 }
 
 /* The request's id makes the job's key, so it is made once. */
-static enum db_result check(struct api *api)
+static enum db_result want_check(struct api *api, const char *number, bool mend)
 {
     char who[WHO_BYTES], key[64];
     snprintf(key, sizeof key, "api/%s", api->id);
-    return number_checks_want(api->db, api->caller.organization, api_text(api, "number", NULL),
-                              json_is_true(api_member(api, "mend")), api_who(api, who), key,
-                              api->made);
+    return number_checks_want(api->db, api->caller.organization, number, mend, api_who(api, who),
+                              key, api->made);
+}
+
+static enum db_result check(struct api *api)
+{
+    return want_check(api, api_text(api, "number", NULL), json_is_true(api_member(api, "mend")));
+}
+
+static enum db_result configure(struct api *api)
+{
+    char number[17];
+    bool found;
+    const char *id = api_text(api, "phoneNumberId", "");
+    enum db_result result = numbers_text(api->db, id, number, &found);
+    if (result == DB_OK && !found)
+        return api_refuse(api, PROBLEM_invalid, "phoneNumberId is none of the organisation's.");
+    return result == DB_OK ? want_check(api, number, true) : result;
 }
 
 static enum db_result open_account(struct api *api)
@@ -97,6 +126,12 @@ static const struct api_member order_body[] = {
 static const struct api_member number_body[] = {
     {"number", "{\"type\":\"string\",\"minLength\":3,\"maxLength\":16}", "Which, as E.164.", true},
     API_END};
+static const struct api_member purchase_body[] = {
+    {"phoneNumber", "{\"type\":\"string\",\"minLength\":3,\"maxLength\":16}", "Which, as E.164.",
+     true},
+    API_END};
+static const struct api_member configure_body[] = {
+    {"phoneNumberId", SHOWN_ID, "Which: the id that /api/numbers shows.", true}, API_END};
 static const struct api_member check_body[] = {
     {"number", "{\"type\":\"string\",\"minLength\":3,\"maxLength\":16}",
      "Only this one, as E.164; otherwise all.", false},
@@ -120,6 +155,19 @@ static const struct api_row rows[] = {
      .where = API_PREFIX "number-orders/",
      .body = order_body,
      .act = order},
+    {.method = "POST",
+     .path = API_PREFIX "twilio/purchase-number",
+     .alias = API_PREFIX "telephony/twilio/purchase-number",
+     .name = "purchase_number",
+     .says = "The same for one number, in other words.",
+     .group = GROUP,
+     .role = API_ADMIN,
+     .shape = API_ONE,
+     .status = 202,
+     .shown = &shown_number_orders,
+     .where = API_PREFIX "number-orders/",
+     .body = purchase_body,
+     .act = purchase},
     {.method = "POST",
      .path = API_PREFIX "number-releases",
      .name = "release_number",
@@ -150,6 +198,19 @@ static const struct api_row rows[] = {
      .where = API_PREFIX "jobs/",
      .body = check_body,
      .act = check},
+    {.method = "POST",
+     .path = API_PREFIX "configure-webhooks",
+     .alias = API_PREFIX "aloha/configure-webhooks",
+     .name = "configure_webhooks",
+     .says = "Has one number's webhooks at the carrier set as we want them, by a job.",
+     .group = GROUP,
+     .role = API_ADMIN,
+     .shape = API_ONE,
+     .status = 202,
+     .shown = &shown_jobs,
+     .where = API_PREFIX "jobs/",
+     .body = configure_body,
+     .act = configure},
     {API_LISTS(API_PREFIX "accounts", "list_accounts", "The organisation's own accounts.", GROUP,
                shown_accounts)},
     {API_SHOWS(API_PREFIX "accounts/{id}", "show_account", "One account.", GROUP, shown_accounts)},

@@ -1,5 +1,7 @@
 #include "control/store/numbers.h"
 
+#include <stdio.h>
+
 enum db_result numbers_add(struct db *db, const char *organization, const char *number,
                            const char *channel)
 {
@@ -55,6 +57,20 @@ enum db_result numbers_id(struct db *db, const char *number, const char *channel
     enum db_result result = db_run(db, &query, db_values(db_text(number), db_text(channel)), &rows);
     *found = result == DB_OK && db_rows_count(rows) == 1 &&
              span_copy_text(span_of(db_cell(rows, 0, 0)), id, 37);
+    db_rows_free(rows);
+    return result;
+}
+
+enum db_result numbers_text(struct db *db, const char *id, char number[17], bool *found)
+{
+    static const struct db_statement query = {
+        "SELECT phone_number FROM phone_numbers WHERE id::text = $1 "
+        "AND organization_id = current_organization()",
+        1};
+    struct db_rows *rows;
+    enum db_result result = db_run(db, &query, db_values(db_text(id)), &rows);
+    *found = result == DB_OK && db_rows_count(rows) == 1;
+    snprintf(number, 17, "%s", *found ? db_cell(rows, 0, 0) : "");
     db_rows_free(rows);
     return result;
 }

@@ -22,6 +22,8 @@ enum db_result numbers_list(struct db *db, const char *organization, struct db_r
 
 enum db_result numbers_id(struct db *db, const char *number, const char *channel, char id[37],
                           bool *found);
+/* Its E.164, by its id. */
+enum db_result numbers_text(struct db *db, const char *id, char number[17], bool *found);
 /* By its id. found: false when the organisation has no such number. */
 enum db_result numbers_switch(struct db *db, const char *id, bool is_active, bool *found);
 enum db_result numbers_drop(struct db *db, const char *id, bool *found);

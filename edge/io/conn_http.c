@@ -34,9 +34,10 @@ static void drop_rest(struct io *io, struct conn *conn, size_t bytes)
 /* Webhooks are small; what people and programs send to our own API may be larger. */
 static uint64_t body_bytes_max(struct span path)
 {
+    bool ours =
+        span_is(path, "/api/twilio/calls/make") || span_is(path, "/api/twilio/purchase-number");
     bool webhook =
-        (span_starts(path, "/api/twilio/") && !span_is(path, "/api/twilio/calls/make")) ||
-        span_starts(path, "/api/aloha/webhooks/");
+        span_starts(path, "/api/aloha/webhooks/") || (span_starts(path, "/api/twilio/") && !ours);
     return span_starts(path, "/api/") && !webhook ? HTTP_API_BODY_BYTES_MAX : HTTP_BODY_BYTES_MAX;
 }
 

@@ -124,7 +124,7 @@ BODIES = {
     "add_not_called": {"number": "+15550176", "reason": "asked us"}, "change_outbound_limits": {"calls_per_minute": 120},
     "reconcile": {"hours": 5}, "add_token": {"role": "viewer", "label": "desk", "scopes": ["calls"]},
     "order_number": {"country": "US", "area_code": "555"}, "release_number": {"number": NUMBER},
-    "check_numbers": {"number": NUMBER, "mend": True},
+    "check_numbers": {"number": NUMBER, "mend": True}, "purchase_number": {"phoneNumber": "+15550179"},
 }
 # Nothing of the furniture is live.
 REFUSED = {"hang_up_call": 409, "say_in_call": 409, "record_call": 409, "listen_to_call": 409}
@@ -135,8 +135,10 @@ REFUSED |= {"open_account": 409}
 def every_path_of_the_document():
     with System() as system:
         ours, others = (system.organisation(name, number) for name, number in (("A", NUMBER), ("B", "+15550101")))
+        ids = furnish(system, ours)
         config = {
-            "base": f"http://127.0.0.1:{system.listen}", "ids": furnish(system, ours), "bodies": BODIES, "refused": REFUSED,
+            "base": f"http://127.0.0.1:{system.listen}", "ids": ids, "refused": REFUSED,
+            "bodies": BODIES | {"configure_webhooks": {"phoneNumberId": ids["numbers"]}},
             "tokens": {"admin": token(system, ours, "admin", "--rate", "60000"),
                        "viewer": token(system, ours, "viewer", "--rate", "60000"),
                        "slow": token(system, ours, "admin", "--rate", "1"),
@@ -226,7 +228,7 @@ COMMANDS = {
     "add_endpoint": "endpoint add", "remove_endpoint": "endpoint remove", "replay_endpoint": "endpoint replay",
     "replay_delivery": "deliveries replay", "retry_job": "jobs retry", "reconcile": "reconcile --org", "add_token": "token add",
     "revoke_token": "token revoke", "order_number": "number buy", "release_number": "number release",
-    "check_numbers": "number verify", "open_account": "account add",
+    "check_numbers": "number verify", "purchase_number": "number buy", "configure_webhooks": "number verify | configure", "open_account": "account add",
     "make_call": "call make", "add_batch": "batch add", "pause_batch": "batch pause", "resume_batch": "batch pause|resume",
     "stop_batch": "batch pause|resume|stop", "add_not_called": "dnc add", "remove_not_called": "dnc remove",
     "change_outbound_limits": "call limits",
