@@ -64,11 +64,11 @@ class Carrier:
         self.asked.append(target)
         if authorization != "Basic " + base64.b64encode(f"{ACCOUNT}:{TOKEN}".encode()).decode():
             return 401, b'{"code":20003,"message":"Authenticate","status":401}'
-        if self.mishaps:
-            return self.mishaps.pop(0), b'{"code":20429,"message":"Too Many Requests","status":429}'
         path, _, query = target.partition("?")
         wanted = dict(urllib.parse.parse_qsl(query))
         name = path.rsplit("/", 1)[1].removesuffix(".json").lower()
+        if self.mishaps and name in ("calls", "recordings"):  # the day's look at numbers is another story's
+            return self.mishaps.pop(0), b'{"code":20429,"message":"Too Many Requests","status":429}'
         if name == "calls":
             assert wanted.keys() >= {"StartTime>", "StartTime<"} and wanted.keys() & {"To", "From"}, wanted
             items = [call for call in self.calls if call["to"] == wanted.get("To", call["to"]) and
