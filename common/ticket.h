@@ -10,9 +10,10 @@
  *     28  16   organization id
  *     44  16   nonce
  *     60  32   HMAC-SHA256 over bytes 0..59, by control's secret key
- * Control mints and verifies (control/ticket_mint.c); the edge reads the home core and compares the
- * whole text with the ticket it was told in the prepare order, in constant time. Nothing in a
- * ticket is believed before one of the two has held. Thread: any. Bound: TICKET_TEXT_BYTES. */
+ * Control mints and verifies (control/carrier/ticket_mint.c); the edge reads the home core and
+ * compares the whole text with the ticket it was told in the prepare order, in constant time.
+ * Nothing in a ticket is believed before one of the two has held. Thread: any. Bound:
+ * TICKET_TEXT_BYTES. */
 #ifndef RINGBRIDGE_COMMON_TICKET_H
 #define RINGBRIDGE_COMMON_TICKET_H
 

@@ -2,7 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "control/uuid.h"
+#include "control/base/uuid.h"
 
 #include <stdio.h>
 

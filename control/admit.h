@@ -7,9 +7,9 @@
 #ifndef RINGBRIDGE_CONTROL_ADMIT_H
 #define RINGBRIDGE_CONTROL_ADMIT_H
 
-#include "control/edge.h"
-#include "control/plan_write.h"
-#include "control/service.h"
+#include "control/link/edge.h"
+#include "control/link/plan_write.h"
+#include "control/service/service.h"
 
 /* The RESPONSE's JSON: {"status":200,"plan":{..}}, {"status":403,"error":".."} or
  * {"status":503,"error":".."}. Freed by plan_write_free; NULL only without memory. edge: who asks.

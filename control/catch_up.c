@@ -3,7 +3,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
-#include "control/journal.h"
+#include "control/link/journal.h"
 #include "control/router.h"
 
 #include <pthread.h>

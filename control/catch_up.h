@@ -9,7 +9,7 @@
 #ifndef RINGBRIDGE_CONTROL_CATCH_UP_H
 #define RINGBRIDGE_CONTROL_CATCH_UP_H
 
-#include "control/service.h"
+#include "control/service/service.h"
 
 #define CATCH_UP_TRIES    10
 #define CATCH_UP_RETRY_MS 250

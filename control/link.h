@@ -7,7 +7,7 @@
 #ifndef RINGBRIDGE_CONTROL_LINK_H
 #define RINGBRIDGE_CONTROL_LINK_H
 
-#include "control/edge.h"
+#include "control/link/edge.h"
 
 #define LINK_EDGES_MAX 32
 

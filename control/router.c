@@ -5,10 +5,10 @@
 #include "common/panic.h"
 #include "control/admit.h"
 #include "control/api/api_answer.h"
-#include "control/limit.h"
-#include "control/listen_ticket.h"
-#include "control/media_link.h"
-#include "control/webhook.h"
+#include "control/base/limit.h"
+#include "control/service/listen_ticket.h"
+#include "control/service/media_link.h"
+#include "control/webhooks/webhook.h"
 
 #include <stdlib.h>
 

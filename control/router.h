@@ -11,8 +11,8 @@
 #ifndef RINGBRIDGE_CONTROL_ROUTER_H
 #define RINGBRIDGE_CONTROL_ROUTER_H
 
-#include "control/pool.h"
-#include "control/service.h"
+#include "control/link/pool.h"
+#include "control/service/service.h"
 
 #define ROUTER_REFUSALS_PER_MINUTE 1200   /* of one address; 200 of them at once */
 #define ROUTER_ACCOUNT_PER_MINUTE  240000 /* of one account; 40,000 of them at once */

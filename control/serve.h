@@ -5,7 +5,7 @@
 #ifndef RINGBRIDGE_CONTROL_SERVE_H
 #define RINGBRIDGE_CONTROL_SERVE_H
 
-#include "control/options.h"
+#include "control/base/options.h"
 
 #define SERVE_DRAIN_MS 5000
 

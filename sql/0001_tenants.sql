@@ -233,7 +233,7 @@ CREATE TABLE credentials (
 -- share a carrier account use the installation's own, which is in the environment and not here.
 CREATE UNIQUE INDEX credentials_account_owner ON credentials (kind, account) WHERE account <> '';
 COMMENT ON TABLE credentials IS
-    'Secrets of organisations with others, sealed with the key of the installation (control/seal.h).';
+    'Secrets of organisations with others, sealed with the key of the installation (control/base/seal.h).';
 COMMENT ON COLUMN credentials.id IS 'Its id.';
 COMMENT ON COLUMN credentials.organization_id IS 'Whose secret it is.';
 COMMENT ON COLUMN credentials.kind IS 'With whom: twilio (auth token) or openai (API key).';

@@ -121,7 +121,7 @@ COMMENT ON COLUMN conversations.disconnection_reason IS
 COMMENT ON COLUMN conversations.sip_response_code IS 'The final SIP code, when the carrier told.';
 COMMENT ON COLUMN conversations.ended_reason IS 'Why the edge ended it; NULL when it never streamed.';
 COMMENT ON COLUMN conversations.route IS
-    'What was chosen to be done with the call when it came in (control/steps.h), once.';
+    'What was chosen to be done with the call when it came in (control/carrier/steps.h), once.';
 COMMENT ON COLUMN conversations.next_step IS
     'What the after-stream webhook shall answer, e.g. {"step":"dial","to":"+1..."}; NULL: it depends on how the stream ended.';
 COMMENT ON COLUMN conversations.figures IS 'What the edge measured: frames, bytes, latencies.';

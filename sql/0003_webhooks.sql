@@ -239,7 +239,7 @@ CREATE TYPE call_owner AS (
 COMMENT ON TYPE call_owner IS 'The organisation and conversation of a call, or why there is none.';
 
 -- A call's id follows from its names at the carrier, so that a control which has to answer while the
--- database is away (control/last_known.h) knows it beforehand. It is no secret and proves nothing.
+-- database is away (control/webhooks/last_known.h) knows it beforehand. It is no secret and proves nothing.
 CREATE FUNCTION call_id(account_sid text, call_sid text) RETURNS uuid
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN left(encode(sha256((account_sid || '/' || call_sid)::bytea), 'hex'), 32)::uuid;

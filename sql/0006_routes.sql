@@ -1,7 +1,7 @@
 -- What an organisation has done with a call: per number, per hours of the week, in steps; and the
 -- messages that callers leave.
 --
--- A step is a JSON object, {"step": "dial", ...}; control/steps.h describes each kind. Steps nest:
+-- A step is a JSON object, {"step": "dial", ...}; control/carrier/steps.h describes each kind. Steps nest:
 -- what follows when nobody answers stands inside ("else"), so a whole menu is one value, and a
 -- webhook names the place it is at by a path ("route.keys.1.else"). The call keeps the route it
 -- was given at its beginning: a change in the middle of a call changes nothing for that call.
@@ -56,7 +56,7 @@ COMMENT ON COLUMN call_routes.opens IS 'From this local time on.';
 COMMENT ON COLUMN call_routes.closes IS
     'Until before this local time; not after opens: until then on the following day.';
 COMMENT ON COLUMN call_routes.time_zone IS 'Whose local time.';
-COMMENT ON COLUMN call_routes.step IS 'What is done: control/steps.h.';
+COMMENT ON COLUMN call_routes.step IS 'What is done: control/carrier/steps.h.';
 COMMENT ON COLUMN call_routes.label IS 'What people call it.';
 COMMENT ON COLUMN call_routes.created_at IS 'When the row was made.';
 COMMENT ON COLUMN call_routes.updated_at IS 'When the row was last changed; kept by a trigger.';

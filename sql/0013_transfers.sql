@@ -50,7 +50,7 @@ COMMENT ON COLUMN transfers.id IS 'Its id; the conference is called transfer-<id
 COMMENT ON COLUMN transfers.organization_id IS 'Whose call it is.';
 COMMENT ON COLUMN transfers.conversation_id IS 'The call whose caller waits.';
 COMMENT ON COLUMN transfers.account_sid IS 'The carrier''s account that owns both legs.';
-COMMENT ON COLUMN transfers.place IS 'Where in the call''s steps it began (control/steps.h).';
+COMMENT ON COLUMN transfers.place IS 'Where in the call''s steps it began (control/carrier/steps.h).';
 COMMENT ON COLUMN transfers.step IS 'The step as it was then: whom to call, how long, the briefing.';
 COMMENT ON COLUMN transfers.from_number IS 'What the person who is called sees: a number of ours.';
 COMMENT ON COLUMN transfers.to_number IS 'Who is called.';

@@ -136,7 +136,7 @@ COMMENT ON COLUMN call_batches.organization_id IS 'Who calls.';
 COMMENT ON COLUMN call_batches.name IS 'What people call it; unique in its organisation.';
 COMMENT ON COLUMN call_batches.from_number IS 'Which number of ours is shown.';
 COMMENT ON COLUMN call_batches.account_sid IS 'The carrier''s account that makes the calls.';
-COMMENT ON COLUMN call_batches.plan IS 'What is done with an answered call (control/outbound_plan.h).';
+COMMENT ON COLUMN call_batches.plan IS 'What is done with an answered call (control/outbound/outbound_plan.h).';
 COMMENT ON COLUMN call_batches.calls_per_minute IS 'Its pace; that of the organisation holds too.';
 COMMENT ON COLUMN call_batches.days IS 'Days of the week, 1 is Monday, by the callee''s clock.';
 COMMENT ON COLUMN call_batches.opens IS 'From this time of the callee''s on.';

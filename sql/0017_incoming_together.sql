@@ -1,5 +1,5 @@
 -- Calls that come in at the same moment, taken together: one statement, one commit, and what they have
--- in common is looked up once (control/convoy.h). It is incoming_call (0003) for the plain case and
+-- in common is looked up once (control/webhooks/convoy.h). It is incoming_call (0003) for the plain case and
 -- leaves the same rows; a test compares them. Whoever is not among the answers was not plain after all
 -- (known already, not our number, not its account, nothing that could be a call) and asks alone.
 --

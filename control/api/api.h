@@ -21,10 +21,10 @@
 
 #include "control/api/api_problem.h"
 #include "control/api/api_query.h"
-#include "control/request.h"
-#include "control/service.h"
+#include "control/base/uuid.h"
+#include "control/service/request.h"
+#include "control/service/service.h"
 #include "control/store/shown.h"
-#include "control/uuid.h"
 
 #define API_PREFIX         "/api/"
 #define API_ARGUMENTS_MAX  2   /* {..} in a path */

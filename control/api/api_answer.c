@@ -7,8 +7,8 @@
 #include "control/api/api_change.h"
 #include "control/api/api_rows.h"
 #include "control/api/api_show.h"
-#include "control/json_read.h"
-#include "control/limit.h"
+#include "control/base/json_read.h"
+#include "control/base/limit.h"
 #include "control/tools/tool_schema.h"
 
 #include <stdlib.h>

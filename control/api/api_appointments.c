@@ -1,5 +1,5 @@
 #include "control/api/api_groups.h"
-#include "control/hours.h"
+#include "control/base/hours.h"
 #include "control/store/appointments.h"
 
 #include <string.h>

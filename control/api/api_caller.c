@@ -2,7 +2,7 @@
 
 #include "common/clock.h"
 #include "common/panic.h"
-#include "control/limit.h"
+#include "control/base/limit.h"
 #include "control/store/api_tokens.h"
 
 #include <stdio.h>

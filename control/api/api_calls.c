@@ -1,6 +1,6 @@
 #include "common/clock.h"
 #include "control/api/api_groups.h"
-#include "control/listen_ticket.h"
+#include "control/service/listen_ticket.h"
 #include "control/store/orders.h"
 
 #include <stdio.h>

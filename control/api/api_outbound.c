@@ -1,8 +1,8 @@
 /* Calls that we make: one by one, in batches, whom not, and how much. */
 #include "control/api/api_groups.h"
-#include "control/batches_make.h"
-#include "control/calls_make.h"
-#include "control/outbound_plan.h"
+#include "control/outbound/batches_make.h"
+#include "control/outbound/calls_make.h"
+#include "control/outbound/outbound_plan.h"
 
 #include <stdio.h>
 
@@ -10,7 +10,7 @@
 #define WHOLE(least, most) "{\"type\":\"integer\",\"minimum\":" #least ",\"maximum\":" #most "}"
 #define WORDS(words)       "{\"type\":\"string\",\"enum\":[" words "]}"
 
-/* What calls and batches have in common (control/outbound_plan.h). */
+/* What calls and batches have in common (control/outbound/outbound_plan.h). */
 #define PLAN_MEMBERS                                                                               \
     {"step",                                                                                       \
      "{\"type\":\"object\",\"required\":[\"step\"],\"properties\":{\"step\":{\"type\":\"string\"}" \

@@ -1,8 +1,8 @@
 #include "control/api/api_query.h"
 
-#include "control/form.h"
+#include "control/base/form.h"
+#include "control/base/uuid.h"
 #include "control/tools/tool_schema.h"
-#include "control/uuid.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

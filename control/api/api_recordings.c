@@ -1,6 +1,6 @@
 #include "common/clock.h"
 #include "control/api/api_groups.h"
-#include "control/media_link.h"
+#include "control/service/media_link.h"
 #include "control/store/recordings.h"
 
 #include <stdio.h>

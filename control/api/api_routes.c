@@ -1,6 +1,6 @@
 #include "control/api/api_groups.h"
-#include "control/hours.h"
-#include "control/steps.h"
+#include "control/base/hours.h"
+#include "control/carrier/steps.h"
 #include "control/store/routes.h"
 
 #include <stdlib.h>

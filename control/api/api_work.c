@@ -1,9 +1,9 @@
 /* What is done around calls: endpoints, deliveries, jobs, reconciliations. */
 #include "control/api/api_groups.h"
+#include "control/net/webhook_sign.h"
 #include "control/store/deliveries.h"
 #include "control/store/endpoints.h"
 #include "control/store/jobs.h"
-#include "control/webhook_sign.h"
 
 #include <stdio.h>
 #include <strings.h>

@@ -6,8 +6,8 @@
 #ifndef RINGBRIDGE_CONTROL_COMMANDS_COMMAND_H
 #define RINGBRIDGE_CONTROL_COMMANDS_COMMAND_H
 
-#include "control/db.h"
-#include "control/options.h"
+#include "control/base/options.h"
+#include "control/db/db.h"
 
 #define COMMAND_DONE   0 /* exit statuses */
 #define COMMAND_FAILED 1

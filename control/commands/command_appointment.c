@@ -1,5 +1,5 @@
+#include "control/base/hours.h"
 #include "control/commands/command.h"
-#include "control/hours.h"
 #include "control/store/appointments.h"
 
 static int list(const struct options *options, struct db *db, const char *organization)

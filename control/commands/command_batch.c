@@ -1,6 +1,6 @@
-#include "control/batch_file.h"
-#include "control/batches_make.h"
 #include "control/commands/command.h"
+#include "control/outbound/batch_file.h"
+#include "control/outbound/batches_make.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
-#include "control/calls_make.h"
+#include "control/base/json_read.h"
 #include "control/commands/command.h"
-#include "control/json_read.h"
+#include "control/outbound/calls_make.h"
 #include "control/store/outbound.h"
 
 #include <jansson.h>

@@ -1,6 +1,6 @@
 /* A URL by which one person may listen to one live call, once, within a minute. */
 #include "control/commands/command.h"
-#include "control/listen_ticket.h"
+#include "control/service/listen_ticket.h"
 #include "control/store/orders.h"
 
 #include <stdlib.h>

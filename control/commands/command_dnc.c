@@ -1,5 +1,5 @@
 #include "control/commands/command.h"
-#include "control/outbound_plan.h"
+#include "control/outbound/outbound_plan.h"
 #include "control/store/outbound.h"
 
 static int change(const struct options *options, struct db *db, bool adds)

@@ -1,6 +1,6 @@
-#include "control/carrier_check.h"
+#include "control/carrier/carrier_check.h"
 #include "control/commands/command.h"
-#include "control/migrate.h"
+#include "control/db/migrate.h"
 #include "control/store/accounts.h"
 #include "control/store/health.h"
 

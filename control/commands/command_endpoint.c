@@ -1,7 +1,7 @@
 #include "control/commands/command.h"
+#include "control/net/webhook_sign.h"
 #include "control/store/deliveries.h"
 #include "control/store/endpoints.h"
-#include "control/webhook_sign.h"
 
 #include <strings.h>
 

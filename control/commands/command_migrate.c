@@ -1,5 +1,5 @@
 #include "control/commands/command.h"
-#include "control/migrate.h"
+#include "control/db/migrate.h"
 
 int command_migrate(const struct options *options)
 {

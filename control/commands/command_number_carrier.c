@@ -1,7 +1,7 @@
 /* Numbers as the carrier has them: searched, compared with what we want, mended. */
-#include "control/carrier_check.h"
+#include "control/base/json_read.h"
+#include "control/carrier/carrier_check.h"
 #include "control/commands/command.h"
-#include "control/json_read.h"
 #include "control/store/carrier_numbers.h"
 
 /* ---- search ---- */

@@ -1,5 +1,5 @@
 /* Numbers bought and given back: orders that a serving control carries out, and the money. */
-#include "control/carrier_number.h"
+#include "control/carrier/carrier_number.h"
 #include "control/commands/command.h"
 #include "control/store/carrier_numbers.h"
 #include "control/store/number_checks.h"

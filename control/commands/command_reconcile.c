@@ -1,5 +1,5 @@
+#include "control/carrier/reconcile.h"
 #include "control/commands/command.h"
-#include "control/reconcile.h"
 
 static int print_reports(const struct options *options, const char *organization, const char *id)
 {

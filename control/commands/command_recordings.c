@@ -1,7 +1,7 @@
 #include "common/clock.h"
 #include "control/commands/command.h"
 #include "control/media/store.h"
-#include "control/media_link.h"
+#include "control/service/media_link.h"
 #include "control/store/recordings.h"
 
 #include <errno.h>

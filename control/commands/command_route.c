@@ -1,6 +1,6 @@
+#include "control/base/hours.h"
+#include "control/carrier/steps.h"
 #include "control/commands/command.h"
-#include "control/hours.h"
-#include "control/steps.h"
 #include "control/store/routes.h"
 
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* What is sent after a call, shown to whoever wants to see it: of a real call, or of an invented
  * one. */
-#include "control/after_render.h"
+#include "control/base/summary.h"
+#include "control/base/template.h"
 #include "control/commands/command.h"
+#include "control/jobs/after_render.h"
 #include "control/store/after_calls.h"
-#include "control/summary.h"
-#include "control/template.h"
 
 #include <stdlib.h>
 

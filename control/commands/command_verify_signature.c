@@ -1,5 +1,5 @@
+#include "control/carrier/signature.h"
 #include "control/commands/command.h"
-#include "control/signature.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -5,11 +5,11 @@
  * earliest (pause and lease), when that one has had its effect. An account nobody found costs
  * nothing, and the oldest is the one that is kept. */
 #include "common/log.h"
-#include "control/carrier_figures.h"
+#include "control/base/json_read.h"
+#include "control/carrier/carrier_figures.h"
+#include "control/carrier/twilio_rest.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
 #include "control/store/accounts.h"
-#include "control/twilio_rest.h"
 
 #define NAME_BYTES 64
 

@@ -3,12 +3,12 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
+#include "control/base/summary.h"
 #include "control/media/store.h"
-#include "control/media_link.h"
+#include "control/service/media_link.h"
 #include "control/store/after_calls.h"
 #include "control/store/deliveries.h"
 #include "control/store/recordings.h"
-#include "control/summary.h"
 
 #include <stdlib.h>
 #include <time.h>

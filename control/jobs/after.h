@@ -5,10 +5,10 @@
 #ifndef RINGBRIDGE_CONTROL_JOBS_AFTER_H
 #define RINGBRIDGE_CONTROL_JOBS_AFTER_H
 
-#include "control/after_render.h"
-#include "control/ai_rest.h"
-#include "control/job.h"
+#include "control/jobs/after_render.h"
+#include "control/jobs/job.h"
 #include "control/jobs/kinds.h"
+#include "control/net/ai_rest.h"
 #include "control/store/accounts.h"
 
 #define AFTER_LINK_BYTES 1024

@@ -1,7 +1,7 @@
 /* call_hangup: the carrier is asked to end a call of ours: a machine has answered, or an attempt
  * turned out to have a second call. Harmless to repeat: a call that is over stays over. */
+#include "control/carrier/twilio_rest.h"
 #include "control/jobs/kinds.h"
-#include "control/twilio_rest.h"
 
 static enum job_end ask(struct job *job, const struct twilio_rest *rest, const char *call)
 {

@@ -10,9 +10,9 @@
  * attempt is hung up before it says a word. None is forgotten: until the answer is known the job
  * goes on. */
 #include "common/log.h"
+#include "control/carrier/twilio_rest.h"
 #include "control/jobs/kinds.h"
 #include "control/store/outbound.h"
-#include "control/twilio_rest.h"
 
 #include <stdlib.h>
 

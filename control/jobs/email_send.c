@@ -6,10 +6,10 @@
  * connection, between handing over and writing down that it worked. It sends again, with the same
  * Message-ID, by which many mailboxes tell, and notes on the delivery that this was perhaps the
  * second. */
+#include "control/base/json_read.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
-#include "control/mail_message.h"
-#include "control/smtp_client.h"
+#include "control/net/mail_message.h"
+#include "control/net/smtp_client.h"
 #include "control/store/deliveries.h"
 
 #include <stdlib.h>

@@ -8,9 +8,9 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "control/jobs/kinds.h"
+#include "control/net/webhook_sign.h"
 #include "control/store/deliveries.h"
 #include "control/store/endpoints.h"
-#include "control/webhook_sign.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include "control/jobs/kinds.h"
 
 #include "common/log.h"
-#include "control/carrier_figures.h"
+#include "control/carrier/carrier_figures.h"
 #include "control/store/number_checks.h"
 #include "control/store/reconciliations.h"
 #include "control/store/recordings.h"

@@ -4,8 +4,8 @@
 #ifndef RINGBRIDGE_CONTROL_JOBS_KINDS_H
 #define RINGBRIDGE_CONTROL_JOBS_KINDS_H
 
-#include "control/job.h"
-#include "control/options.h"
+#include "control/base/options.h"
+#include "control/jobs/job.h"
 
 /* What a run gets as its context. */
 struct kinds_context {

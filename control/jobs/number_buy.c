@@ -7,10 +7,10 @@
  * that is still under way must have had its effect, looks again, and only then asks again. */
 #include "common/log.h"
 #include "common/panic.h"
-#include "control/carrier_figures.h"
-#include "control/carrier_number.h"
+#include "control/base/json_read.h"
+#include "control/carrier/carrier_figures.h"
+#include "control/carrier/carrier_number.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
 #include "control/store/carrier_numbers.h"
 
 #include <stdlib.h>

@@ -1,10 +1,10 @@
 /* number_release: gives a number back to the carrier, then takes it off our lists. Harmless to
  * repeat: what the carrier does not have is given back already. */
 #include "common/log.h"
-#include "control/carrier_figures.h"
-#include "control/carrier_number.h"
+#include "control/base/json_read.h"
+#include "control/carrier/carrier_figures.h"
+#include "control/carrier/carrier_number.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
 #include "control/store/carrier_numbers.h"
 
 struct releasing {

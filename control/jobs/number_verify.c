@@ -1,10 +1,10 @@
 /* number_verify: an organisation's numbers beside what the carrier has of them, once a day and when
  * somebody asks; with mend in the payload, what differs is set as we want it. Harmless to repeat:
  * what was mended is found as wanted. */
-#include "control/carrier_check.h"
-#include "control/carrier_figures.h"
+#include "control/base/json_read.h"
+#include "control/carrier/carrier_check.h"
+#include "control/carrier/carrier_figures.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
 #include "control/store/number_checks.h"
 
 #include <stdlib.h>

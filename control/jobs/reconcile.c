@@ -1,7 +1,7 @@
-/* reconcile: an organisation's record beside the carrier's lists (control/reconcile.h), once an
- * hour. What it repairs it repairs at once, each fact by itself, so whoever begins anew finds those
- * known. */
-#include "control/reconcile.h"
+/* reconcile: an organisation's record beside the carrier's lists (control/carrier/reconcile.h),
+ * once an hour. What it repairs it repairs at once, each fact by itself, so whoever begins anew
+ * finds those known. */
+#include "control/carrier/reconcile.h"
 
 #include "control/jobs/kinds.h"
 

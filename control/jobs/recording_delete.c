@@ -2,11 +2,11 @@
  * who had it done. carrier_delete: the carrier's copy goes, when ours is kept and that is wanted.
  * Both are harmless to repeat: what is gone already is gone. */
 #include "common/log.h"
+#include "control/base/json_read.h"
+#include "control/carrier/twilio_rest.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
 #include "control/media/store.h"
 #include "control/store/recordings.h"
-#include "control/twilio_rest.h"
 
 struct deleting {
     struct job *job;

@@ -6,13 +6,13 @@
  * length, by its bytes), keep it; row, link with its message, and end of the job in one
  * transaction. Names come from the job's id, so whoever begins anew writes over what was left. */
 #include "common/log.h"
+#include "control/base/json_read.h"
+#include "control/carrier/twilio_rest.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
 #include "control/media/peaks.h"
 #include "control/media/store.h"
 #include "control/media/wav_file.h"
 #include "control/store/recordings.h"
-#include "control/twilio_rest.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>

@@ -5,9 +5,9 @@
  * twice is worse off than one who is asked. What the carrier surely did not take is unmarked and
  * tried again. */
 #include "common/log.h"
+#include "control/carrier/twilio_rest.h"
 #include "control/jobs/kinds.h"
 #include "control/store/messages.h"
-#include "control/twilio_rest.h"
 
 #include <stdlib.h>
 

@@ -5,11 +5,11 @@
  * that name the transfer, and if there is none the watch gives the caller back at the deadline. A
  * person is never called twice for one caller. */
 #include "common/log.h"
+#include "control/base/json_read.h"
+#include "control/carrier/transfer_twiml.h"
+#include "control/carrier/twilio_rest.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
 #include "control/store/transfers.h"
-#include "control/transfer_twiml.h"
-#include "control/twilio_rest.h"
 
 struct calling {
     struct job *job;

@@ -7,12 +7,12 @@
  * until then it asks again, so it may die at any line. Fetching is a redirect to the very URL that
  * the end of the conference asks, so it does not matter which of the two comes, or both. */
 #include "common/log.h"
+#include "control/base/json_read.h"
+#include "control/carrier/steps.h"
+#include "control/carrier/transfer_twiml.h"
+#include "control/carrier/twilio_rest.h"
 #include "control/jobs/kinds.h"
-#include "control/json_read.h"
-#include "control/steps.h"
 #include "control/store/transfers.h"
-#include "control/transfer_twiml.h"
-#include "control/twilio_rest.h"
 
 #define AGAIN_MS        3000      /* the carrier's webhook takes a moment */
 #define NOT_IN_PROGRESS "(21220)" /* Twilio's code, as twilio_rest.c writes it */

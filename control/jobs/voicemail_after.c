@@ -6,9 +6,9 @@
  * summary, everything that is sent, and the end of the job are one transaction. What does not
  * come in time is left out, and the e-mail says so. */
 #include "common/log.h"
+#include "control/base/summary.h"
 #include "control/jobs/after.h"
 #include "control/store/after_calls.h"
-#include "control/summary.h"
 
 #include <stdlib.h>
 

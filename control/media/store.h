@@ -12,8 +12,8 @@
 #define RINGBRIDGE_CONTROL_MEDIA_STORE_H
 
 #include "common/span.h"
+#include "control/base/options.h"
 #include "control/media/media_dir.h"
-#include "control/options.h"
 
 #define STORE_PIECE_BYTES 262144 /* what one read gives at most */
 #define STORE_URL_BYTES   2048

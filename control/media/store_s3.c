@@ -1,5 +1,5 @@
-#include "control/http_client.h"
 #include "control/media/store.h"
+#include "control/net/http_client.h"
 
 #include <inttypes.h>
 #include <openssl/evp.h>

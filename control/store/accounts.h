@@ -6,8 +6,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_ACCOUNTS_H
 #define RINGBRIDGE_CONTROL_STORE_ACCOUNTS_H
 
-#include "control/db.h"
-#include "control/seal.h"
+#include "control/base/seal.h"
+#include "control/db/db.h"
 
 #define ACCOUNTS_TOKENS_MAX  4
 #define ACCOUNTS_SECRET_MAX  512 /* longest secret taken, with NUL */

@@ -4,8 +4,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_AFTER_CALLS_H
 #define RINGBRIDGE_CONTROL_STORE_AFTER_CALLS_H
 
-#include "control/db.h"
-#include "control/seal.h"
+#include "control/base/seal.h"
+#include "control/db/db.h"
 #include "control/store/accounts.h"
 
 #include <jansson.h>

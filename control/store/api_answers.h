@@ -5,8 +5,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_API_ANSWERS_H
 #define RINGBRIDGE_CONTROL_STORE_API_ANSWERS_H
 
-#include "control/db.h"
-#include "control/seal.h"
+#include "control/base/seal.h"
+#include "control/db/db.h"
 
 struct api_answers_key {
     const char *organization, *token, *key, *operation, *request;

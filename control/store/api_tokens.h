@@ -4,8 +4,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_API_TOKENS_H
 #define RINGBRIDGE_CONTROL_STORE_API_TOKENS_H
 
-#include "control/db.h"
-#include "control/seal.h"
+#include "control/base/seal.h"
+#include "control/db/db.h"
 
 struct api_tokens_new {
     const char *role, *label;

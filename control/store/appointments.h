@@ -4,7 +4,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_APPOINTMENTS_H
 #define RINGBRIDGE_CONTROL_STORE_APPOINTMENTS_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 struct appointments_wish {
     const char *calendar, *start; /* local time of the calendar, or with an offset */

@@ -4,8 +4,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_BATCHES_H
 #define RINGBRIDGE_CONTROL_STORE_BATCHES_H
 
-#include "control/db.h"
-#include "control/uuid.h"
+#include "control/base/uuid.h"
+#include "control/db/db.h"
 
 #include <jansson.h>
 

@@ -1,11 +1,11 @@
 #include "control/store/calls.h"
 
 #include "common/panic.h"
+#include "control/base/uuid.h"
 #include "control/store/accounts.h"
 #include "control/store/calls_inner.h"
 #include "control/store/clean.h"
 #include "control/store/transfers.h"
-#include "control/uuid.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>

@@ -12,8 +12,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_CALLS_H
 #define RINGBRIDGE_CONTROL_STORE_CALLS_H
 
-#include "control/db.h"
-#include "control/seal.h"
+#include "control/base/seal.h"
+#include "control/db/db.h"
 
 #define CALLS_UUID_TEXT 37 /* with NUL */
 
@@ -56,7 +56,7 @@ struct calls_incoming {
     const char *language, *transcription_model; /* may be "" */
     const char *tools_json;                     /* a JSON array */
     const char *settings_json;                  /* a JSON object */
-    const char *route_json;                     /* what is done with it: control/steps.h */
+    const char *route_json;                     /* what is done with it: control/carrier/steps.h */
     const char *fallback_json;   /* and when that does not come about; "" : nothing was chosen */
     const char *tool_waits_json; /* of link_proto.h's plan, or "" */
     uint32_t duration_max_s;

@@ -1,5 +1,5 @@
 #include "common/panic.h"
-#include "control/db_array.h"
+#include "control/db/db_array.h"
 #include "control/store/calls_inner.h"
 #include "control/store/clean.h"
 

@@ -7,8 +7,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_CARRIER_NUMBERS_H
 #define RINGBRIDGE_CONTROL_STORE_CARRIER_NUMBERS_H
 
-#include "control/db.h"
-#include "control/uuid.h"
+#include "control/base/uuid.h"
+#include "control/db/db.h"
 
 /* What somebody wants. NULL: does not matter; country and kind do. */
 struct carrier_numbers_wish {

@@ -1,7 +1,7 @@
 #include "control/store/clean.h"
 
 #include "common/panic.h"
-#include "control/utf8.h"
+#include "control/base/utf8.h"
 
 #include <stdlib.h>
 

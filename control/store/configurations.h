@@ -6,7 +6,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_CONFIGURATIONS_H
 #define RINGBRIDGE_CONTROL_STORE_CONFIGURATIONS_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 struct configurations_setting {
     const char *key;

@@ -4,7 +4,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_DELIVERIES_H
 #define RINGBRIDGE_CONTROL_STORE_DELIVERIES_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 struct deliveries_new {
     const char *id; /* made by the caller: it stands in the body */

@@ -4,7 +4,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_EDGES_H
 #define RINGBRIDGE_CONTROL_STORE_EDGES_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 #define EDGES_FRESH_S 15 /* an edge not heard of for longer is taken for dead */
 

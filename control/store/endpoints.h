@@ -5,9 +5,9 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_ENDPOINTS_H
 #define RINGBRIDGE_CONTROL_STORE_ENDPOINTS_H
 
-#include "control/db.h"
-#include "control/seal.h"
-#include "control/uuid.h"
+#include "control/base/seal.h"
+#include "control/base/uuid.h"
+#include "control/db/db.h"
 
 #define ENDPOINTS_CONTEXT_MAX 128
 #define ENDPOINTS_SECRET_MAX  2048 /* a signing secret, or Slack's URL; with NUL */

@@ -1,9 +1,9 @@
 #include "control/store/events.h"
 
 #include "common/panic.h"
-#include "control/db_array.h"
+#include "control/base/uuid.h"
+#include "control/db/db_array.h"
 #include "control/store/clean.h"
-#include "control/uuid.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_EVENTS_H
 #define RINGBRIDGE_CONTROL_STORE_EVENTS_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 #define EVENTS_BATCH_MAX 256
 

@@ -2,7 +2,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_HEALTH_H
 #define RINGBRIDGE_CONTROL_STORE_HEALTH_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 /* One row per finding: what is wrong, how to mend it. No rows: all is well. As the admin: server
  * version, row security of every table, what roles own and may, SECURITY DEFINER functions. */

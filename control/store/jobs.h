@@ -4,8 +4,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_JOBS_H
 #define RINGBRIDGE_CONTROL_STORE_JOBS_H
 
-#include "control/db.h"
-#include "control/uuid.h"
+#include "control/base/uuid.h"
+#include "control/db/db.h"
 
 #define JOBS_KINDS_MAX     32
 #define JOBS_KEEP_DAYS     30 /* how long a job that was done is remembered */

@@ -4,7 +4,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_NUMBER_CHECKS_H
 #define RINGBRIDGE_CONTROL_STORE_NUMBER_CHECKS_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 /* Within a transaction of the organisation: all its numbers in use, or this one, were compared, and
  * this was found: [{number, kind, property, has, wants, mended, why}]. */

@@ -3,7 +3,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_NUMBERS_H
 #define RINGBRIDGE_CONTROL_STORE_NUMBERS_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 /* channel: "twilio", "retell" or "whatsapp". Adding what is there already is fine, and switches it
  * on again. DB_REFUSED: db_constraint says why (phone_numbers_e164, phone_numbers_channel,

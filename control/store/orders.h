@@ -4,8 +4,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_ORDERS_H
 #define RINGBRIDGE_CONTROL_STORE_ORDERS_H
 
-#include "control/db.h"
-#include "control/uuid.h"
+#include "control/base/uuid.h"
+#include "control/db/db.h"
 
 enum orders_given { ORDERS_GIVEN, ORDERS_NOT_LIVE, ORDERS_OVER };
 

@@ -3,7 +3,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_ORGANIZATIONS_H
 #define RINGBRIDGE_CONTROL_STORE_ORGANIZATIONS_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 #define ORGANIZATIONS_ID_TEXT 37
 

@@ -5,9 +5,9 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_OUTBOUND_H
 #define RINGBRIDGE_CONTROL_STORE_OUTBOUND_H
 
-#include "control/db.h"
-#include "control/seal.h"
-#include "control/uuid.h"
+#include "control/base/seal.h"
+#include "control/base/uuid.h"
+#include "control/db/db.h"
 
 struct outbound_new {
     const char *to, *from; /* E.164 */

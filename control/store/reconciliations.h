@@ -3,7 +3,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_RECONCILIATIONS_H
 #define RINGBRIDGE_CONTROL_STORE_RECONCILIATIONS_H
 
-#include "control/db_array.h"
+#include "control/db/db_array.h"
 
 /* A row: the organisation's own account at the carrier or NULL, and the numbers as one text with
  * blanks between them. */

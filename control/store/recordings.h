@@ -4,7 +4,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_RECORDINGS_H
 #define RINGBRIDGE_CONTROL_STORE_RECORDINGS_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 struct recordings_row {
     const char *id, *organization, *conversation;

@@ -3,7 +3,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_RECORDS_H
 #define RINGBRIDGE_CONTROL_STORE_RECORDS_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 #define RECORDS_ID_TEXT 37
 

@@ -3,7 +3,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_ROUTES_H
 #define RINGBRIDGE_CONTROL_STORE_ROUTES_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 struct routes_new {
     const char *number;  /* of the organisation; NULL: all */

@@ -5,8 +5,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_SEALS_H
 #define RINGBRIDGE_CONTROL_STORE_SEALS_H
 
-#include "control/db.h"
-#include "control/seal.h"
+#include "control/base/seal.h"
+#include "control/db/db.h"
 
 struct seals_renewed {
     int renewed;  /* secrets that are sealed with the current key now */

@@ -12,7 +12,7 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_SHOWN_H
 #define RINGBRIDGE_CONTROL_STORE_SHOWN_H
 
-#include "control/db.h"
+#include "control/db/db.h"
 
 #define SHOWN_FILTERS_MAX 3
 #define SHOWN_TIE_TEXT    37

@@ -1,7 +1,7 @@
 #include "control/store/tools.h"
 
 #include "common/panic.h"
-#include "control/db_array.h"
+#include "control/db/db_array.h"
 #include "control/store/clean.h"
 
 #include <stdlib.h>

@@ -5,8 +5,8 @@
 #ifndef RINGBRIDGE_CONTROL_STORE_TOOLS_H
 #define RINGBRIDGE_CONTROL_STORE_TOOLS_H
 
-#include "control/db.h"
-#include "control/uuid.h"
+#include "control/base/uuid.h"
+#include "control/db/db.h"
 
 #define TOOLS_OUTPUT_BYTES_MAX 36000 /* of a result, as jsonb prints it; an edge takes 40960 */
 
@@ -26,7 +26,7 @@ struct tools_described {
     int64_t tries_max, timeout_ms;
     const char *channel, *account_sid;
     const char *from_number, *to_number; /* theirs and ours, whoever called */
-    uint8_t *headers_sealed; /* malloc'ed, freed with the rest; NULL: none */
+    uint8_t *headers_sealed;             /* malloc'ed, freed with the rest; NULL: none */
     size_t headers_bytes;
     struct db_rows *rows;
 };

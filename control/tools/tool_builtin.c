@@ -1,7 +1,7 @@
 #include "control/tools/tool_builtin.h"
 
 #include "common/log.h"
-#include "control/steps.h"
+#include "control/carrier/steps.h"
 #include "control/store/appointments.h"
 #include "control/store/messages.h"
 #include "control/tools/tool_output.h"

@@ -1,6 +1,6 @@
 #include "control/tools/tool_draft.h"
 
-#include "control/json_read.h"
+#include "control/base/json_read.h"
 #include "control/tools/tool_http.h"
 #include "control/tools/tool_kind.h"
 

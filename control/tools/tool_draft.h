@@ -7,7 +7,7 @@
 #ifndef RINGBRIDGE_CONTROL_TOOLS_TOOL_DRAFT_H
 #define RINGBRIDGE_CONTROL_TOOLS_TOOL_DRAFT_H
 
-#include "control/seal.h"
+#include "control/base/seal.h"
 #include "control/store/tools.h"
 #include "control/tools/tool_schema.h"
 

@@ -2,7 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "control/http_client.h"
+#include "control/net/http_client.h"
 #include "control/store/clean.h"
 #include "control/tools/tool_output.h"
 

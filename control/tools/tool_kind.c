@@ -1,7 +1,7 @@
 #include "control/tools/tool_kind.h"
 
 #include "common/panic.h"
-#include "control/steps.h"
+#include "control/carrier/steps.h"
 
 #include <stdio.h>
 #include <string.h>

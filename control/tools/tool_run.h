@@ -10,7 +10,7 @@
 #ifndef RINGBRIDGE_CONTROL_TOOLS_TOOL_RUN_H
 #define RINGBRIDGE_CONTROL_TOOLS_TOOL_RUN_H
 
-#include "control/options.h"
+#include "control/base/options.h"
 #include "control/store/tools.h"
 
 #include <jansson.h>

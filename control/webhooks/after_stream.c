@@ -2,8 +2,8 @@
  * reports an ending before it closes the stream, so what it reported is waited for first. */
 #include "common/end.h"
 #include "common/log.h"
-#include "control/steps.h"
-#include "control/webhook.h"
+#include "control/carrier/steps.h"
+#include "control/webhooks/webhook.h"
 
 #define REPORT_WAIT_MS 1000
 

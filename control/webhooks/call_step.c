@@ -2,8 +2,8 @@
  * what next; and what it plays to those who wait. Both are answered from the call's row and the
  * question alone, so a repetition gets the same answer. */
 #include "common/log.h"
-#include "control/steps.h"
-#include "control/webhook.h"
+#include "control/carrier/steps.h"
+#include "control/webhooks/webhook.h"
 
 #include <stdlib.h>
 

@@ -4,13 +4,13 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/panic.h"
-#include "control/convoy.h"
-#include "control/last_known.h"
-#include "control/plan_write.h"
-#include "control/steps.h"
+#include "control/base/uuid.h"
+#include "control/carrier/steps.h"
+#include "control/link/plan_write.h"
 #include "control/store/edges.h"
-#include "control/uuid.h"
-#include "control/webhook.h"
+#include "control/webhooks/convoy.h"
+#include "control/webhooks/last_known.h"
+#include "control/webhooks/webhook.h"
 
 #define STREAM_PATH        "/twilio-media-stream/"
 #define STREAM_STATUS_PATH "/api/twilio/stream-status#rc=5&rp=all"
@@ -146,7 +146,7 @@ static bool asks_for_agent(const struct webhook *webhook)
     return span_starts(webhook->request->query, "at=agent");
 }
 
-/* A call that we made may have brought its own document (control/outbound_plan.h). */
+/* A call that we made may have brought its own document (control/outbound/outbound_plan.h). */
 static void answer_as_written(struct webhook *webhook, const char *twiml)
 {
     struct response *response = webhook->response;

@@ -3,7 +3,7 @@
  * write is lost. */
 #include "common/log.h"
 #include "control/store/messages.h"
-#include "control/webhook.h"
+#include "control/webhooks/webhook.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * carrier has signed: so the first of them also says that there is a call, should the carrier's
  * answer to our question have been lost. */
 #include "common/log.h"
-#include "control/webhook.h"
+#include "control/webhooks/webhook.h"
 
 #define ATTEMPT_BYTES 64
 

@@ -1,7 +1,7 @@
 /* recording_status: the carrier has recorded something: a message that a caller left, or a call.
  * Which of the two, the path says; what came first does not matter. */
 #include "common/log.h"
-#include "control/webhook.h"
+#include "control/webhooks/webhook.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* status_callback: the carrier reports how far a call is, or a message. In any order, any number of
  * times; the store makes one result of it. */
 #include "common/log.h"
-#include "control/webhook.h"
+#include "control/webhooks/webhook.h"
 
 static void log_status(const struct webhook_fields *fields, const struct calls_taken *taken)
 {

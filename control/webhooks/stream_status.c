@@ -1,8 +1,8 @@
 /* stream_status: the carrier reports on its media stream. The only place where a failed handshake
  * becomes visible to us, because the edge never sees one. */
 #include "common/log.h"
-#include "control/carrier_error.h"
-#include "control/webhook.h"
+#include "control/carrier/carrier_error.h"
+#include "control/webhooks/webhook.h"
 
 static void log_stream(const struct webhook_fields *fields, const char *event, const char *error,
                        const struct calls_taken *taken)

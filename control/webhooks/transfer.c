@@ -2,9 +2,9 @@
  * person's leg what to do and what its key means; both tell how far they are, and so does the
  * conference. Each is answered from the transfer's row, so a repetition gets the same answer. */
 #include "common/log.h"
+#include "control/carrier/transfer_twiml.h"
 #include "control/store/transfers.h"
-#include "control/transfer_twiml.h"
-#include "control/webhook.h"
+#include "control/webhooks/webhook.h"
 
 #include <stdlib.h>
 

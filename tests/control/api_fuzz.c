@@ -4,7 +4,7 @@
 #include "common/panic.h"
 #include "control/api/api_query.h"
 #include "control/api/api_rows.h"
-#include "control/json_read.h"
+#include "control/base/json_read.h"
 #include "control/tools/tool_schema.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "control/api/api_document.h"
 #include "control/api/api_query.h"
 #include "control/api/api_rows.h"
-#include "control/limit.h"
+#include "control/base/limit.h"
 
 #include <pthread.h>
 #include <setjmp.h>

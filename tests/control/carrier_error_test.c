@@ -1,5 +1,5 @@
 /* Twilio's numbers in words. */
-#include "control/carrier_error.h"
+#include "control/carrier/carrier_error.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* Whatever the carrier writes about a number, comparing it stays within bounds, and what is told of
  * it to a person is one line. */
 #include "common/panic.h"
-#include "control/carrier_check.h"
-#include "control/json_read.h"
+#include "control/base/json_read.h"
+#include "control/carrier/carrier_check.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

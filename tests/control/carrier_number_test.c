@@ -1,5 +1,5 @@
 /* A number as the carrier has it beside what we want of it: pure. */
-#include "control/carrier_check.h"
+#include "control/carrier/carrier_check.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

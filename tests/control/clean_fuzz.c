@@ -1,8 +1,8 @@
 /* Whatever strangers write, clean_json gives valid UTF-8 without what jsonb refuses, leaves JSON
  * JSON, and changes nothing when it is given its own result. */
 #include "common/panic.h"
+#include "control/base/utf8.h"
 #include "control/store/clean.h"
-#include "control/utf8.h"
 
 #include <jansson.h>
 #include <stdlib.h>

@@ -2,10 +2,10 @@
  * reader accepts must keep its promises. */
 #include "common/link_proto.h"
 #include "common/panic.h"
-#include "control/edge.h"
-#include "control/intake.h"
-#include "control/request.h"
-#include "control/uuid.h"
+#include "control/base/uuid.h"
+#include "control/link/edge.h"
+#include "control/link/intake.h"
+#include "control/service/request.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

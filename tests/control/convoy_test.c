@@ -2,8 +2,8 @@
  * come alone, once, and nobody pays for another's. */
 #include "tests/control/database.h"
 
-#include "control/convoy.h"
-#include "control/migrate.h"
+#include "control/db/migrate.h"
+#include "control/webhooks/convoy.h"
 
 #include <pthread.h>
 #include <sched.h>

@@ -1,9 +1,9 @@
 /* Whatever somebody has for a table: each row is read once, fields lie in the text, hold no NUL and
  * are UTF-8 within their bound; and a file of numbers is taken whole or not at all. */
 #include "common/panic.h"
-#include "control/batch_file.h"
-#include "control/csv.h"
-#include "control/utf8.h"
+#include "control/base/csv.h"
+#include "control/base/utf8.h"
+#include "control/outbound/batch_file.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* Tables as people export them, and files of numbers. */
-#include "control/batch_file.h"
-#include "control/csv.h"
-#include "control/outbound_plan.h"
+#include "control/base/csv.h"
+#include "control/outbound/batch_file.h"
+#include "control/outbound/outbound_plan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "tests/control/database.h"
 
-#include "control/migrate.h"
+#include "control/db/migrate.h"
 #include "control/store/numbers.h"
 #include "control/store/organizations.h"
 

@@ -4,8 +4,8 @@
 #ifndef RINGBRIDGE_TESTS_CONTROL_DATABASE_H
 #define RINGBRIDGE_TESTS_CONTROL_DATABASE_H
 
-#include "control/db.h"
-#include "control/seal.h"
+#include "control/base/seal.h"
+#include "control/db/db.h"
 
 /* Of DATABASE_URL; the test program fails with a sentence when it is not set. */
 const char *database_url(void);

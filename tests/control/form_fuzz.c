@@ -1,6 +1,6 @@
 /* form: any bytes as a body. What was read, written again in full escapes, must read the same. */
 #include "common/panic.h"
-#include "control/form.h"
+#include "control/base/form.h"
 
 #include <stdio.h>
 #include <stdlib.h>

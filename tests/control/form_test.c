@@ -1,5 +1,5 @@
 /* form: decoding, order, bounds at n-1, n and n+1. */
-#include "control/form.h"
+#include "control/base/form.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* What we ask of others, against a real server in another process (http_server.py). */
 #include "tests/control/others.h"
 
-#include "control/address.h"
-#include "control/http_client.h"
+#include "control/base/address.h"
+#include "control/net/http_client.h"
 
 #include <jansson.h>
 #include <pthread.h>

@@ -4,7 +4,7 @@
 #include "tests/control/database.h"
 
 #include "common/clock.h"
-#include "control/job.h"
+#include "control/jobs/job.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,8 +1,8 @@
 /* The journal of webhooks against a real disk: what is added is there again, in order, whatever was
  * half written; and the gate of a database that is away. */
-#include "control/journal.h"
+#include "control/link/journal.h"
 
-#include "control/db_gate.h"
+#include "control/db/db_gate.h"
 
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,10 +1,10 @@
 /* What control lets in over the link: events, requests, hellos; each member wrong in turn. And the
  * plan it writes. */
-#include "control/edge.h"
-#include "control/intake.h"
-#include "control/json_read.h"
-#include "control/plan_write.h"
-#include "control/request.h"
+#include "control/base/json_read.h"
+#include "control/link/edge.h"
+#include "control/link/intake.h"
+#include "control/link/plan_write.h"
+#include "control/service/request.h"
 #include "edge/report/plan.h"
 
 #include <setjmp.h>

@@ -1,6 +1,6 @@
 /* The life of the process: who may connect, what breaks a link, credentials of organisations, the
  * database away and back, what it says of itself, and its end. */
-#include "control/options.h"
+#include "control/base/options.h"
 #include "control/store/accounts.h"
 #include "tests/control/webhook_world.h"
 

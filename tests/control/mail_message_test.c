@@ -1,8 +1,8 @@
 /* E-mails as they go over the wire (python3's email parser judges them in tests/e2e/after_call.py),
  * and signatures against the vector that standardwebhooks.com publishes. */
-#include "control/mail_message.h"
+#include "control/net/mail_message.h"
 
-#include "control/webhook_sign.h"
+#include "control/net/webhook_sign.h"
 
 #include <errno.h>
 #include <setjmp.h>

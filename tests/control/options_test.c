@@ -1,6 +1,6 @@
 /* What ringbridge-control is told: flags, environment, defaults, refusals. */
-#include "control/options.h"
-#include "control/options_table.h"
+#include "control/base/options.h"
+#include "control/base/options_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* Secrets at rest and keys made from the one secret. */
-#include "control/seal.h"
+#include "control/base/seal.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

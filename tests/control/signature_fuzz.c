@@ -1,7 +1,7 @@
 /* signature: any base, any target, any body. Candidates are bounded and differ from one another,
  * and each of them, signed, is accepted. Input: base, NUL, target, NUL, body. */
 #include "common/panic.h"
-#include "control/signature.h"
+#include "control/carrier/signature.h"
 
 #include <stdlib.h>
 

@@ -2,7 +2,7 @@
  * "json" (a body as text, base64) or neither, "signature","token"}; answers each with "1"
  * (accepted) or "0". */
 #include "common/panic.h"
-#include "control/signature.h"
+#include "control/carrier/signature.h"
 
 #include <jansson.h>
 #include <openssl/evp.h>

@@ -1,6 +1,6 @@
 /* signature: the vectors of Twilio's own helper libraries (V1 to V20), vectors of our own computed
  * with two independent HMACs (W1 to W9), and what must be refused. */
-#include "control/signature.h"
+#include "control/carrier/signature.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

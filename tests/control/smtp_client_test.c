@@ -1,7 +1,7 @@
 /* A message is handed to a real mail server with TLS and a login (smtp_server.py). */
 #include "tests/control/others.h"
 
-#include "control/smtp_client.h"
+#include "control/net/smtp_client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* A step as JSON and a place in it, both from strangers: whatever they are, the document written is
  * whole, and what follows is a place within its bound. Input: place, newline, JSON. */
 #include "common/panic.h"
-#include "control/steps.h"
+#include "control/carrier/steps.h"
 
 #include <stdlib.h>
 

@@ -1,6 +1,6 @@
 /* What an organisation may write as a step, the TwiML it becomes, and what follows. */
-#include "control/hours.h"
-#include "control/steps.h"
+#include "control/base/hours.h"
+#include "control/carrier/steps.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

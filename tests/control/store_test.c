@@ -2,13 +2,13 @@
 #include "tests/control/database.h"
 
 #include "common/end.h"
-#include "control/last_known.h"
 #include "control/store/accounts.h"
 #include "control/store/calls.h"
 #include "control/store/clean.h"
 #include "control/store/configurations.h"
 #include "control/store/edges.h"
 #include "control/store/events.h"
+#include "control/webhooks/last_known.h"
 #include "edge/limits.h"
 
 #include <pthread.h>

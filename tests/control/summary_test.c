@@ -1,6 +1,6 @@
 /* The question about a call in the shape the AI's maker wants, and its answer believed no further
  * than it goes. */
-#include "control/summary.h"
+#include "control/base/summary.h"
 
 #include <errno.h>
 #include <setjmp.h>

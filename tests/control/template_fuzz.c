@@ -1,8 +1,8 @@
 /* Templates are ours and fields are not; both are thrown at the writer. What it writes as HTML
  * holds no markup but the template's, and as one line no newline. And whatever an AI may answer is
  * read or refused. */
-#include "control/summary.h"
-#include "control/template.h"
+#include "control/base/summary.h"
+#include "control/base/template.h"
 
 #include "common/panic.h"
 

@@ -1,8 +1,8 @@
 /* Texts with holes: what strangers said stays text, and our own templates fill in every language.
  */
-#include "control/template.h"
+#include "control/base/template.h"
 
-#include "control/after_render.h"
+#include "control/jobs/after_render.h"
 
 #include <errno.h>
 #include <setjmp.h>

@@ -1,7 +1,7 @@
 /* ticket_mint: no text but one that we minted is ever believed. The first byte chooses: the text as
  * it is, or a minted ticket with one letter changed. */
 #include "common/panic.h"
-#include "control/ticket_mint.h"
+#include "control/carrier/ticket_mint.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 

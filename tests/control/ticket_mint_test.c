@@ -1,5 +1,5 @@
 /* ticket_mint: what we mint we believe, until it expires, and nothing else. */
-#include "control/ticket_mint.h"
+#include "control/carrier/ticket_mint.h"
 
 #include <openssl/hmac.h>
 #include <setjmp.h>

@@ -2,7 +2,7 @@
  * judgement ends, within its bounds, with a sentence when it is no. Then the arguments go into a
  * URL. Input: schema, newline, arguments. */
 #include "common/panic.h"
-#include "control/http_client.h"
+#include "control/net/http_client.h"
 #include "control/tools/tool_http.h"
 #include "control/tools/tool_run.h"
 #include "control/tools/tool_schema.h"

@@ -6,7 +6,7 @@
 #ifndef RINGBRIDGE_TESTS_CONTROL_TOOL_WORLD_H
 #define RINGBRIDGE_TESTS_CONTROL_TOOL_WORLD_H
 
-#include "control/options.h"
+#include "control/base/options.h"
 #include "control/tools/tool_pool.h"
 
 #define WORLD_RUN      "11111111-1111-4111-8111-111111111111" /* of this control */

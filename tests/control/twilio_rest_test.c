@@ -2,9 +2,9 @@
  * is set (twilio_api.mjs); pages and mishaps by a server of our own (http_server.py). */
 #include "tests/control/database.h"
 
-#include "control/carrier_number.h"
-#include "control/reconcile.h"
-#include "control/twilio_rest.h"
+#include "control/carrier/carrier_number.h"
+#include "control/carrier/reconcile.h"
+#include "control/carrier/twilio_rest.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,8 @@
 /* twiml: any bytes as text and as attribute. An XML parser must read back exactly the input with
  * wrong bytes replaced and forbidden characters dropped. */
 #include "common/panic.h"
-#include "control/twiml.h"
-#include "control/utf8.h"
+#include "control/base/utf8.h"
+#include "control/carrier/twiml.h"
 
 #include <expat.h>
 

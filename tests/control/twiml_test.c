@@ -1,5 +1,5 @@
 /* twiml: what we write is what an XML parser reads. The parser is expat. */
-#include "control/twiml.h"
+#include "control/carrier/twiml.h"
 
 #include <expat.h>
 #include <setjmp.h>

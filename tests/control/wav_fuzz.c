@@ -2,7 +2,7 @@
  */
 #include "common/panic.h"
 #include "control/media/wav_file.h"
-#include "control/media_link.h"
+#include "control/service/media_link.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* WAV as the carrier sends it, and as it should not; ranges as players ask for them. */
 #include "control/media/wav_file.h"
-#include "control/media_link.h"
+#include "control/service/media_link.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

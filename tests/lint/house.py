@@ -18,26 +18,23 @@ BELOW = {
     "edge/wire": set(),
     "edge/media": set(),
     "edge/report": set(),
-    "control": {"control/store", "control/api", "control/webhooks", "control/commands", "control/jobs", "control/media",
-                "control/tools"},
-    "control/api": {"control", "control/store", "control/tools"},
-    "control/commands": {"control", "control/store", "control/media", "control/tools"},
-    "control/jobs": {"control", "control/store", "control/media"},
-    "control/media": {"control"},
-    "control/tools": {"control", "control/store"},
-    "control/webhooks": {"control", "control/store"},
-    "control/store": {"control"},
     "common": set(),
 }
+
+# Of control's folders each may include those before it.
+CONTROL = ["base", "db", "store", "net", "carrier", "media", "tools", "service", "jobs", "outbound", "api", "link", "webhooks",
+           "commands"]
+BELOW |= {f"control/{folder}": {f"control/{below}" for below in CONTROL[:place]} for place, folder in enumerate(CONTROL)}
+BELOW["control"] = {f"control/{folder}" for folder in CONTROL}
 
 # A third-party header has one home.
 HOMES = {
     r"liburing\.h": r"edge/io/ring|tests/|bench/",
     r"openssl/ssl\.h": r"edge/io/tls|tests/|bench/",
     r"wslay/": r"edge/wire/ws|tests/|bench/",
-    r"libpq-fe\.h": r"control/db",
+    r"libpq-fe\.h": r"control/db/db",
     r"(opus/)?opus(enc)?\.h": r"control/media/opus|tests/",
-    r"curl/curl\.h": r"control/(http|smtp)_client",
+    r"curl/curl\.h": r"control/net/(http|smtp)_client",
     r"seccomp\.h": r"edge/sandbox",
     r"http_parser\.h": r"edge/wire/http|tests/",
 }

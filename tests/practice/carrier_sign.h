@@ -2,7 +2,8 @@
  *
  * What it is: the text that Twilio signs for a request, and its HMAC-SHA1 by OpenSSL. Written from
  * Twilio's security page and helper libraries' vectors alone; it shares nothing with
- * control/signature.c, whose oracle it is. Pure. Thread: any. Bounds: the form's and the URL's. */
+ * control/carrier/signature.c, whose oracle it is. Pure. Thread: any. Bounds: the form's and the
+ * URL's. */
 #ifndef RINGBRIDGE_TESTS_PRACTICE_CARRIER_SIGN_H
 #define RINGBRIDGE_TESTS_PRACTICE_CARRIER_SIGN_H
 
