@@ -40,7 +40,7 @@ static const struct command {
     {"route", command_route,
      "add STEP --org NAME [--number N] [--hours HOURS] ... | list | remove ID",
      "what is done with a call: agent, dial, voicemail, menu, queue, by number and hours"},
-    {"voicemail", command_voicemail, "list [--org NAME] | listened ID | archive ID",
+    {"voicemail", command_voicemail, "list [--org NAME] | listened ID | archive ID | renew ID",
      "messages that callers left"},
     {"tool", command_tool,
      "add NAME [JSON|@FILE] --org NAME | list | remove NAME | test NAME [ARGUMENTS] | calls [CALL]",

@@ -1,15 +1,17 @@
-/* What is done at the carrier beside calls: numbers ordered, compared, given back; accounts. Each
- * change is an order that a job carries out, once. Prices and limits are the operator's: shown
- * here, set on the command line. */
+/* What is done at the carrier beside calls: numbers searched, ordered, compared, given back;
+ * accounts. Nobody here asks the carrier: each is an order that a job carries out. Prices and
+ * limits are the operator's: shown here, set on the command line. */
 #include "control/api/api_groups.h"
 #include "control/store/carrier_numbers.h"
 #include "control/store/number_checks.h"
+#include "control/store/number_searches.h"
 #include "control/store/numbers.h"
 
 #include <string.h>
 
-#define GROUP     "carrier"
-#define WHO_BYTES 64
+#define GROUP         "carrier"
+#define WHO_BYTES     64
+#define SEARCH_WAIT_S 5 /* until one of those that wait is over, likely */
 
 static const struct {
     const char *why, *sentence;
@@ -19,6 +21,22 @@ static const struct {
     {"currency", "Price and limit are in different currencies."},
     {"over_limit", "That would be more than its numbers may cost a month."},
 };
+
+static enum db_result search(struct api *api)
+{
+    const struct number_searches_wish wish = {.country = api_text(api, "country", "US"),
+                                              .kind = api_text(api, "kind", "local"),
+                                              .area_code = api_text(api, "area_code", NULL),
+                                              .contains = api_text(api, "contains", NULL),
+                                              .limit = api_number(api, "limit", 20)};
+    char who[WHO_BYTES];
+    enum db_result result = number_searches_want(api->db, api->caller.organization, &wish,
+                                                 api_who(api, who), api->made);
+    if (result != DB_OK || api->made[0])
+        return result;
+    api->retry_after_s = SEARCH_WAIT_S;
+    return api_refuse(api, PROBLEM_too_fast, "Many searches of the organisation wait already.");
+}
 
 static enum db_result order_wish(struct api *api, const struct carrier_numbers_wish *wish)
 {
@@ -107,17 +125,27 @@ static enum db_result open_account(struct api *api)
                                         &made);
 }
 
+#define COUNTRY "{\"type\":\"string\",\"minLength\":2,\"maxLength\":2,\"default\":\"US\"}"
+#define KIND                                                                                       \
+    "{\"type\":\"string\",\"enum\":[\"local\",\"toll_free\",\"mobile\"],\"default\":\"local\"}"
+#define AREA_CODE "{\"type\":\"string\",\"minLength\":2,\"maxLength\":6}"
+#define CONTAINS  "{\"type\":\"string\",\"minLength\":2,\"maxLength\":16}"
+
+static const struct api_member search_body[] = {
+    {"country", COUNTRY, "ISO 3166, two letters.", false},
+    {"kind", KIND, "What kind of number.", false},
+    {"area_code", AREA_CODE, "Digits.", false},
+    {"contains", CONTAINS, "Digits, letters, * for any digit.", false},
+    {"limit", "{\"type\":\"integer\",\"minimum\":1,\"maximum\":50,\"default\":20}",
+     "So many are enough.", false},
+    API_END};
 static const struct api_member order_body[] = {
-    {"country", "{\"type\":\"string\",\"minLength\":2,\"maxLength\":2,\"default\":\"US\"}",
-     "ISO 3166, two letters.", false},
-    {"kind",
-     "{\"type\":\"string\",\"enum\":[\"local\",\"toll_free\",\"mobile\"],\"default\":\"local\"}",
-     "What kind of number.", false},
+    {"country", COUNTRY, "ISO 3166, two letters.", false},
+    {"kind", KIND, "What kind of number.", false},
     {"number", "{\"type\":\"string\",\"minLength\":3,\"maxLength\":16}",
      "This very one, as E.164; otherwise the first that fits.", false},
-    {"area_code", "{\"type\":\"string\",\"minLength\":2,\"maxLength\":6}", "Digits.", false},
-    {"contains", "{\"type\":\"string\",\"minLength\":2,\"maxLength\":16}",
-     "Digits, letters, * for any digit.", false},
+    {"area_code", AREA_CODE, "Digits.", false},
+    {"contains", CONTAINS, "Digits, letters, * for any digit.", false},
     {"address_sid", "{\"type\":\"string\",\"minLength\":34,\"maxLength\":34}",
      "An address at the carrier, for countries that want one.", false},
     {"bundle_sid", "{\"type\":\"string\",\"minLength\":34,\"maxLength\":34}",
@@ -139,6 +167,22 @@ static const struct api_member check_body[] = {
     API_END};
 
 static const struct api_row rows[] = {
+    {API_LISTS(API_PREFIX "number-searches", "list_number_searches",
+               "What was searched within a day, newest first.", GROUP, shown_number_searches)},
+    {API_SHOWS(API_PREFIX "number-searches/{id}", "show_number_search",
+               "One search, and the numbers that it found.", GROUP, shown_number_searches)},
+    {.method = "POST",
+     .path = API_PREFIX "number-searches",
+     .name = "search_numbers",
+     .says = "Has the carrier asked which numbers it has to give away, by a job.",
+     .group = GROUP,
+     .role = API_OPERATOR,
+     .shape = API_ONE,
+     .status = 202,
+     .shown = &shown_number_searches,
+     .where = API_PREFIX "number-searches/",
+     .body = search_body,
+     .act = search},
     {API_LISTS(API_PREFIX "number-orders", "list_number_orders", "Numbers that were ordered.",
                GROUP, shown_number_orders)},
     {API_SHOWS(API_PREFIX "number-orders/{id}", "show_number_order", "One order of a number.",

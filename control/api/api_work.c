@@ -89,6 +89,17 @@ static enum db_result retry_job(struct api *api)
     return result;
 }
 
+static enum db_result drop_job(struct api *api)
+{
+    bool changed = false;
+    enum db_result result = find(api, &shown_jobs);
+    if (result == DB_OK)
+        result = jobs_drop(api->db, api->arguments[0], &changed);
+    if (result == DB_OK && !changed)
+        return api_refuse(api, PROBLEM_conflict, "It is done, or somebody is at it.");
+    return result;
+}
+
 /* The request's id makes the job's key, so it is made once. */
 static enum db_result reconcile(struct api *api)
 {
@@ -191,6 +202,14 @@ static const struct api_row job_rows[] = {
      .status = 202,
      .shown = &shown_jobs,
      .act = retry_job},
+    {.method = "DELETE",
+     .path = API_PREFIX "jobs/{id}",
+     .name = "drop_job",
+     .says = "It is never done, and off the list.",
+     .group = JOBS,
+     .role = API_ADMIN,
+     .status = 204,
+     .act = drop_job},
 };
 const struct api_group api_jobs = {JOBS, "Slow work outside of calls.", job_rows,
                                    API_COUNT(job_rows)};

@@ -50,7 +50,7 @@ static int change(const struct options *options, struct db *db, bool retries)
         return command_database_failed(db, result);
     if (!changed)
         return command_fail(retries ? "no job \"%s\" waits or is dead"
-                                    : "there is no job \"%s\", or somebody is at it",
+                                    : "there is no job \"%s\", or it is done, or somebody is at it",
                             options->words[2]);
     puts(retries ? "due now" : "dropped");
     return COMMAND_DONE;

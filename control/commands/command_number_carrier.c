@@ -1,23 +1,10 @@
 /* Numbers as the carrier has them: searched, compared with what we want, mended. */
-#include "control/base/json_read.h"
 #include "control/carrier/carrier_check.h"
+#include "control/carrier/carrier_search.h"
 #include "control/commands/command.h"
 #include "control/store/carrier_numbers.h"
 
 /* ---- search ---- */
-
-static const char *text_of(const json_t *number, const char *name)
-{
-    const char *text = json_read_text(number, name, 200);
-    return text ? text : "";
-}
-
-static void write_capabilities(const json_t *number, char text[32])
-{
-    snprintf(text, 32, "%s%s%s", carrier_number_can(number, "voice") ? "voice " : "",
-             carrier_number_can(number, "sms") ? "sms " : "",
-             carrier_number_can(number, "mms") ? "mms" : "");
-}
 
 struct list {
     const struct options *options;
@@ -25,41 +12,27 @@ struct list {
     unsigned count;
 };
 
-static bool show(const json_t *number, void *context)
+static bool show(const struct carrier_search_found *found, void *context)
 {
     struct list *list = context;
-    char can[32];
-    const char *text = text_of(number, "phone_number");
-    if (!carrier_number_is_e164(text))
-        return true;
-    write_capabilities(number, can);
     if (list->found)
-        json_array_append_new(
-            list->found, json_pack("{s:s, s:s, s:s, s:s, s:s}", "number", text, "locality",
-                                   text_of(number, "locality"), "region", text_of(number, "region"),
-                                   "address_requirements", text_of(number, "address_requirements"),
-                                   "capabilities", can));
+        json_array_append_new(list->found, carrier_search_write(found));
     else
-        printf("%-16s  %-24s %-4s address: %-8s %s\n", text, text_of(number, "locality"),
-               text_of(number, "region"), text_of(number, "address_requirements"), can);
+        printf("%-16s  %-24s %-4s address: %-8s %s%s%s\n", found->number, found->locality,
+               found->region, found->address_requirements, found->voice ? "voice " : "",
+               found->sms ? "sms " : "", found->mms ? "mms" : "");
     return ++list->count < list->options->limit;
 }
 
 static int print_found(const struct options *options, const struct twilio_rest *rest)
 {
     struct list list = {.options = options, .found = options->json ? json_array() : NULL};
-    struct twilio_rest_pair pairs[4] = {{"PageSize", "50"}};
+    const struct carrier_search search = {.country = options->country,
+                                          .kind = options->kind,
+                                          .area_code = options->area_code,
+                                          .contains = options->contains};
     struct http_client_response response;
-    char path[TWILIO_REST_PATH_BYTES];
-    size_t count = 1;
-    if (options->area_code)
-        pairs[count++] = (struct twilio_rest_pair){"AreaCode", options->area_code};
-    if (options->contains)
-        pairs[count++] = (struct twilio_rest_pair){"Contains", options->contains};
-    snprintf(path, sizeof path, "AvailablePhoneNumbers/%s/%s.json", options->country,
-             carrier_number_kind(options->kind));
-    bool fine = twilio_rest_list(rest, path, "available_phone_numbers", pairs, count, show, &list,
-                                 &response);
+    bool fine = carrier_search_run(rest, &search, show, &list, &response);
     if (fine && list.found) {
         json_dumpf(list.found, stdout, JSON_INDENT(2));
         putchar('\n');

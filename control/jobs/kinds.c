@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "control/carrier/carrier_figures.h"
 #include "control/store/number_checks.h"
+#include "control/store/number_searches.h"
 #include "control/store/reconciliations.h"
 #include "control/store/recordings.h"
 
@@ -14,6 +15,7 @@ int kinds_choose(const struct options *options, const struct job_kind *kinds[JOB
     kinds[count++] = &text_send;
     kinds[count++] = &call_make;
     kinds[count++] = &call_hangup;
+    kinds[count++] = &number_search;
     if (options->spool_dir)
         kinds[count++] = &recording_encode;
     kinds[count++] = &after_call;
@@ -38,6 +40,9 @@ void kinds_hourly(struct db *db)
         log_warn("comparisons with the carrier cannot be planned", log_text("error", db_error(db)));
     if (number_checks_plan(db) != DB_OK)
         log_warn("comparisons of numbers cannot be planned", log_text("error", db_error(db)));
+    if (number_searches_clean(db) != DB_OK)
+        log_warn("searches of numbers that have expired cannot be forgotten",
+                 log_text("error", db_error(db)));
     carrier_figures_look(db);
     if (recordings_expire(db) != DB_OK)
         log_warn("recordings that grew too old cannot be found", log_text("error", db_error(db)));

@@ -24,6 +24,7 @@ extern const struct job_kind voicemail_after;
 extern const struct job_kind reconcile_job;
 extern const struct job_kind text_send;
 extern const struct job_kind number_buy;
+extern const struct job_kind number_search;
 extern const struct job_kind number_release;
 extern const struct job_kind number_verify;
 extern const struct job_kind account_open;
@@ -35,7 +36,8 @@ extern const struct job_kind call_hangup;
 /* Those that this control can do, with what it was given (--spool). Returns how many. */
 int kinds_choose(const struct options *options, const struct job_kind *kinds[JOBS_KINDS_MAX]);
 
-/* Once an hour: what time alone brings up (retention). For job_config.hourly. */
+/* Once an hour: what time alone brings up (retention, the day's comparisons). For
+ * job_config.hourly. */
 void kinds_hourly(struct db *db);
 
 #endif

@@ -9,7 +9,7 @@
 #include "common/panic.h"
 #include "control/base/json_read.h"
 #include "control/carrier/carrier_figures.h"
-#include "control/carrier/carrier_number.h"
+#include "control/carrier/carrier_search.h"
 #include "control/jobs/kinds.h"
 #include "control/store/carrier_numbers.h"
 
@@ -117,34 +117,26 @@ static bool look_for_name(struct buying *buying)
 }
 
 /* The first that was not gone before. Twilio's list is a sample, and may change each time. */
-static bool is_to_be_had(const json_t *number, void *context)
+static bool is_to_be_had(const struct carrier_search_found *found, void *context)
 {
     struct buying *buying = context;
-    const char *text = json_read_text(number, "phone_number", NUMBER_BYTES - 1);
     const char *passed_over = told(buying, ORDER_PASSED);
-    if (!carrier_number_is_e164(text) || (passed_over && strstr(passed_over, text)))
+    if (passed_over && strstr(passed_over, found->number))
         return true;
-    snprintf(buying->number, sizeof buying->number, "%s", text);
+    snprintf(buying->number, sizeof buying->number, "%s", found->number);
     return false;
 }
 
 /* Sets number, "" when there is none. False: the carrier did not say. */
 static bool search(struct buying *buying)
 {
-    struct twilio_rest_pair pairs[4] = {{"PageSize", "50"}, {"VoiceEnabled", "true"}};
-    char path[TWILIO_REST_PATH_BYTES];
-    size_t count = 2;
-    const char *area = told(buying, ORDER_AREA), *contains = told(buying, ORDER_CONTAINS);
-    if (area)
-        pairs[count++] = (struct twilio_rest_pair){"AreaCode", area};
-    if (contains)
-        pairs[count++] = (struct twilio_rest_pair){"Contains", contains};
-    snprintf(path, sizeof path, "AvailablePhoneNumbers/%s/%s.json", told(buying, ORDER_COUNTRY),
-             carrier_number_kind(told(buying, ORDER_KIND)));
+    const struct carrier_search search = {.country = told(buying, ORDER_COUNTRY),
+                                          .kind = told(buying, ORDER_KIND),
+                                          .area_code = told(buying, ORDER_AREA),
+                                          .contains = told(buying, ORDER_CONTAINS)};
     buying->number[0] = '\0';
     http_client_free(&buying->response);
-    return twilio_rest_list(&buying->rest, path, "available_phone_numbers", pairs, count,
-                            is_to_be_had, buying, &buying->response);
+    return carrier_search_run(&buying->rest, &search, is_to_be_had, buying, &buying->response);
 }
 
 /* ---- asking ---- */

@@ -250,8 +250,8 @@ enum db_result jobs_retry(struct db *db, const char *id, bool *changed)
 enum db_result jobs_drop(struct db *db, const char *id, bool *changed)
 {
     static const struct db_statement query = {
-        "DELETE FROM jobs WHERE id::text = lower($1) AND (state <> 'leased' OR due_at < now()) "
-        "RETURNING id",
+        "DELETE FROM jobs WHERE id::text = lower($1) AND (state IN ('queued', 'dead') "
+        "OR state = 'leased' AND due_at < now()) RETURNING id",
         1};
     return change(db, &query, id, changed);
 }

@@ -67,7 +67,8 @@ enum db_result jobs_show(struct db *db, const char *id,
 /* Due at once, with all its tries again. changed: false when there is none that waits or is dead.
  */
 enum db_result jobs_retry(struct db *db, const char *id, bool *changed);
-/* Away with it. changed: false when there is none, or somebody is at it. */
+/* Away with it. changed: false when there is none, somebody is at it, or it is done: then it is the
+ * memory by which nobody does it twice. */
 enum db_result jobs_drop(struct db *db, const char *id, bool *changed);
 
 #endif

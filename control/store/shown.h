@@ -101,7 +101,7 @@ extern const struct shown shown_tools, shown_tool_calls, shown_appointments, sho
 extern const struct shown shown_after_call, shown_endpoints, shown_deliveries, shown_jobs,
     shown_reconciliations;
 extern const struct shown shown_number_orders, shown_number_prices, shown_number_limits,
-    shown_number_checks, shown_accounts, shown_carrier_changes, shown_texts;
+    shown_number_checks, shown_number_searches, shown_accounts, shown_carrier_changes, shown_texts;
 extern const struct shown shown_outbound_calls, shown_batches, shown_do_not_call,
     shown_outbound_limits;
 

@@ -96,6 +96,46 @@ const struct shown shown_number_checks = {
                   "c.phone_number_id", "uuid", "c.checked_at", "DESC", "<", "\'infinity\'",
                   "c.state = $4", "true", "true", "c.phone_number_id = $1::uuid")};
 
+/* One that nobody did in time has failed, whatever its row says; one that has expired is not there.
+ */
+#define SEARCH_FROM                                                                                \
+    "(SELECT *, CASE WHEN state = 'queued' AND deadline_at <= now() THEN 'failed' ELSE state END " \
+    "AS state_now FROM number_searches WHERE expires_at > now()) AS s"
+#define SEARCH_STATES "{\"type\":\"string\",\"enum\":[\"queued\",\"done\",\"failed\"]}"
+#define SEARCH_NUMBERS                                                                             \
+    "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"number\":"               \
+    "{\"type\":\"string\"},\"locality\":{\"type\":\"string\"},\"region\":{\"type\":\"string\"},"   \
+    "\"address_requirements\":{\"type\":\"string\"},\"capabilities\":{\"type\":\"array\","         \
+    "\"items\":"                                                                                   \
+    "{\"type\":\"string\",\"enum\":[\"voice\",\"sms\",\"mms\"]}}},\"required\":[\"number\","       \
+    "\"locality\",\"region\",\"address_requirements\",\"capabilities\"]}}"
+#define SEARCH_FIELDS(F)                                                                           \
+    F("state", "s.state_now", SEARCH_STATES,                                                       \
+      "queued: ask again in a second; done: numbers has them; failed: error says why.")            \
+    F("country", "s.country", SHOWN_TEXT, "ISO 3166, two letters.")                                \
+    F("kind", "s.kind", KINDS, "What kind of number.")                                             \
+    F("area_code", "s.area_code", SHOWN_TEXT_NULL, "Digits.")                                      \
+    F("contains", "s.contains", SHOWN_TEXT_NULL, "Digits, letters, * for any digit.")              \
+    F("limit", "s.numbers_max", SHOWN_WHOLE, "So many are enough.")                                \
+    F("numbers", "s.numbers", SEARCH_NUMBERS, "Which there were then; each may be gone by now.")   \
+    F("error",                                                                                     \
+      "CASE WHEN s.state_now = 'failed' THEN coalesce(s.error, "                                   \
+      "'The carrier was not asked in time.') END",                                                 \
+      SHOWN_TEXT_NULL, "Why it is not known.")                                                     \
+    F("searched_by", "s.searched_by", SHOWN_TEXT, "By whom.")                                      \
+    F("finished_at", "s.finished_at", SHOWN_TIME_NULL, "When the carrier had answered.")           \
+    F("expires_at", "s.expires_at", SHOWN_TIME, "From then on it is not here any more.")           \
+    F("created_at", "s.created_at", SHOWN_TIME, "When it was asked for.")
+static const struct shown_field search_fields[] = {ID_ROW, SEARCH_FIELDS(SHOWN_ROW)};
+const struct shown shown_number_searches = {
+    .name = "NumberSearch",
+    .says = "Numbers that the carrier had to give away, as it said when it was asked.",
+    .fields = search_fields,
+    .fields_count = COUNT_OF(search_fields),
+    .filters = {{"state", SEARCH_STATES, "Only those in this state."}},
+    SHOWN_QUERIES(SEARCH_FIELDS, SEARCH_FROM, "s.id", "uuid", "s.created_at", "DESC", "<",
+                  "\'infinity\'", "s.state_now = $4", "true", "true", "s.id = $1::uuid")};
+
 #define ACCOUNT_FIELDS(F)                                                                          \
     F("account", "a.account", SHOWN_TEXT, "Its name at the carrier.")                              \
     F("updated_at", "a.updated_at", SHOWN_TIME, "When its token was last set.")                    \

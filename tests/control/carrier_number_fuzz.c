@@ -1,8 +1,9 @@
-/* Whatever the carrier writes about a number, comparing it stays within bounds, and what is told of
- * it to a person is one line. */
+/* Whatever the carrier writes about a number, comparing it stays within bounds, what is told of it
+ * to a person is one line, and what is to be had is shown as it was read. */
 #include "common/panic.h"
 #include "control/base/json_read.h"
 #include "control/carrier/carrier_check.h"
+#include "control/carrier/carrier_search.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
@@ -22,6 +23,18 @@ static void check_words(const struct carrier_number_difference *difference, cons
         assert((unsigned char)*at >= 0x20 && *at != 0x7f);
 }
 
+static void check_search(const json_t *number)
+{
+    struct carrier_search_found found;
+    if (!carrier_search_read(number, &found))
+        return;
+    assert(carrier_number_is_e164(found.number));
+    assert(strlen(found.locality) <= CARRIER_SEARCH_TEXT_BYTES);
+    json_t *written = carrier_search_write(&found);
+    assert(strcmp(json_read_text(written, "number", 16), found.number) == 0);
+    json_decref(written);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 {
     static struct carrier_number_want want;
@@ -35,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     assert(count >= 0 && count <= CARRIER_NUMBER_PROPERTIES_COUNT);
     for (int i = 0; i < count; i++)
         check_words(&differences[i], text);
+    check_search(number);
     json_decref(number);
     return 0;
 }

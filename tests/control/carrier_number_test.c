@@ -1,5 +1,6 @@
 /* A number as the carrier has it beside what we want of it: pure. */
 #include "control/carrier/carrier_check.h"
+#include "control/carrier/carrier_search.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -123,6 +124,32 @@ static void kinds_and_numbers_are_what_they_seem(void **state)
     free(base);
 }
 
+static void what_is_to_be_had_is_read_as_it_is_or_not_at_all(void **state)
+{
+    struct carrier_search_found found;
+    json_t *item = json_pack("{s:s, s:s, s:s, s:s, s:{s:b, s:b, s:b}}", "phone_number", "+15550100",
+                             "locality", "Springfield", "region", "CA", "address_requirements",
+                             "none", "capabilities", "voice", 1, "SMS", 1, "MMS", 0);
+    (void)state;
+    assert_true(carrier_search_read(item, &found));
+    json_t *written = carrier_search_write(&found);
+    json_t *expected = json_pack("{s:s, s:s, s:s, s:s, s:[s, s]}", "number", "+15550100",
+                                 "locality", "Springfield", "region", "CA", "address_requirements",
+                                 "none", "capabilities", "voice", "sms");
+    assert_true(json_equal(written, expected));
+    json_decref(expected);
+    json_decref(written);
+    json_object_del(item, "region");
+    json_object_set_new(item, "locality", json_integer(5));
+    assert_true(carrier_search_read(item, &found));
+    assert_string_equal(found.region, "");
+    assert_string_equal(found.locality, "");
+    json_object_set_new(item, "phone_number", json_string("1-555-0100"));
+    assert_false(carrier_search_read(item, &found));
+    assert_false(carrier_search_read(NULL, &found));
+    json_decref(item);
+}
+
 static void what_strangers_wrote_does_not_move_the_cursor(void **state)
 {
     char words[CARRIER_CHECK_WORDS_BYTES];
@@ -147,6 +174,7 @@ int main(void)
         cmocka_unit_test(what_a_number_cannot_do_is_not_compared),
         cmocka_unit_test(nothing_is_asked_that_a_number_does_not_have),
         cmocka_unit_test(kinds_and_numbers_are_what_they_seem),
+        cmocka_unit_test(what_is_to_be_had_is_read_as_it_is_or_not_at_all),
         cmocka_unit_test(what_strangers_wrote_does_not_move_the_cursor),
     };
     return cmocka_run_group_tests(tests, begin, NULL);

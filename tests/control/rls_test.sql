@@ -200,6 +200,7 @@ BEGIN
                 'somebody');
         INSERT INTO carrier_changes (organization_id, what, by_whom)
         VALUES (t.id, 'ordered', 'somebody');
+        PERFORM search_numbers(t.id, '{"country": "US", "kind": "local", "limit": 5}', 'somebody');
         INSERT INTO outbound_limits SELECT (outbound_limits_in_force(t.id)).*;
         INSERT INTO do_not_call (organization_id, phone_number, added_by)
         VALUES (t.id, '+15550199', 'somebody');
@@ -422,6 +423,7 @@ BEGIN
         ASSERT current_setting('ringbridge.organization') = named, 'claiming leaves another named';
         PERFORM renew_jobs(gen_random_uuid(), '{sample}', '{1000}');
         PERFORM prune_jobs(0);
+        PERFORM clean_number_searches();
         ASSERT current_setting('ringbridge.organization') = named, 'renewing leaves another named';
     END LOOP;
     ASSERT (SELECT count(DISTINCT o) FROM unnest(owners) AS o) = 2, 'one was served twice';

@@ -2,7 +2,7 @@
  * is set (twilio_api.mjs); pages and mishaps by a server of our own (http_server.py). */
 #include "tests/control/database.h"
 
-#include "control/carrier/carrier_number.h"
+#include "control/carrier/carrier_search.h"
 #include "control/carrier/reconcile.h"
 #include "control/carrier/twilio_rest.h"
 
@@ -136,15 +136,19 @@ static bool count_any(const json_t *item, void *context)
     return true;
 }
 
+static bool count_found(const struct carrier_search_found *found, void *context)
+{
+    (void)found;
+    ++*(int *)context;
+    return true;
+}
+
 static void search_numbers(const char *kind)
 {
-    static const struct twilio_rest_pair wanted[] = {
-        {"PageSize", "50"}, {"VoiceEnabled", "true"}, {"AreaCode", "555"}, {"Contains", "555*"}};
-    char path[TWILIO_REST_PATH_BYTES];
+    const struct carrier_search wanted = {
+        .country = "US", .kind = kind, .area_code = "555", .contains = "555*"};
     int count = 0;
-    snprintf(path, sizeof path, "AvailablePhoneNumbers/US/%s.json", carrier_number_kind(kind));
-    must(twilio_rest_list(&rest, path, "available_phone_numbers", wanted, 4, count_any, &count,
-                          &answer));
+    must(carrier_search_run(&rest, &wanted, count_found, &count, &answer));
 }
 
 static void numbers_are_searched_bought_set_up_and_released_as_described(void **state)

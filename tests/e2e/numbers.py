@@ -91,6 +91,7 @@ class Judge:
         self.said = []
         if not any("Prism is listening" in self.keep(line) for line in self.process.stdout):
             raise AssertionError("Prism did not come up: " + "".join(self.said))
+        self.said.clear()  # it has listed every path with examples of random words, and "error" is one of them
         threading.Thread(target=lambda: [self.keep(line) for line in self.process.stdout], daemon=True).start()
 
     def keep(self, line):
@@ -134,7 +135,9 @@ def a_number_is_bought_set_up_verified_routed_and_given_back():
         carrier.stock(NUMBER, OTHER)
         carrier.stock("+491555", country="DE", kind="Mobile")
         found = json.loads(system.control("number", "search", "--area-code", "555", "--json"))
-        assert [row["number"] for row in found] == [NUMBER, OTHER] and found[0]["capabilities"].startswith("voice sms")
+        assert [row["number"] for row in found] == [NUMBER, OTHER] and found[0]["capabilities"] == ["voice", "sms"]
+        searched = search(system, token(system, org, "operator"), area_code="555", limit=1)
+        assert (searched["state"], searched["numbers"]) == ("done", found[:1]), searched
 
         # Bought, and set up as it is bought.
         assert system.control("number", "buy", "--org", org, "--area-code", "555").strip() == NUMBER
@@ -178,7 +181,60 @@ def a_number_is_bought_set_up_verified_routed_and_given_back():
         eventually("it is counted", lambda: (metric(system, "numbers_bought"), metric(system, "numbers_released")) == (2, 1))
         status, said = ask(system, "number", "release", NUMBER, "--org", org)
         assert status == 1 and "has no such number" in said, said
-        assert not any("error" in line.lower() for line in judge.said), judge.said
+        errors = [line for line in judge.said if "error" in line.lower()]
+        assert judge.said and not errors, errors
+
+
+def search(system, bearer, **wanted):
+    """What came of a search through the API."""
+    status, headers, asked = api(system, "POST", "/api/number-searches", bearer, wanted)
+    assert (status, asked["state"], asked["numbers"], asked["error"]) == (202, "queued", [], None), (status, asked)
+    assert headers["Location"] == f"/api/number-searches/{asked['id']}"
+    return eventually("the search is over", lambda: hurry(system) or (
+        now := api(system, "GET", headers["Location"], bearer)[2])["state"] != "queued" and now)
+
+
+def a_search_through_the_api_ends_with_numbers_or_in_words():
+    with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
+        org, other = buyer(system), buyer(system, "B")
+        bearer, foreign = token(system, org, "operator", "--rate", "60000"), token(system, other, "operator")
+        carrier.stock(*(f"+1555040{n}" for n in range(9)))
+        carrier.stock("+491555", country="DE", kind="Mobile")
+        found = search(system, bearer, country="US", contains="555040*", limit=3)
+        assert [row["number"] for row in found["numbers"]] == ["+15550400", "+15550401", "+15550402"], found
+        assert search(system, bearer, country="DE", kind="mobile")["numbers"][0]["number"] == "+491555"
+        empty = search(system, bearer, area_code="999")
+        assert (empty["state"], empty["numbers"]) == ("done", []), empty
+        # Each of these once: it is asked again, and answered.
+        for mishap in ("busy", "lost", "failure", "gateway", "silence", "half", "nonsense"):
+            carrier.mishaps["search"] = [mishap]
+            again = search(system, bearer, limit=2)
+            assert (again["state"], len(again["numbers"])) == ("done", 2) and not carrier.mishaps["search"], (mishap, again)
+        # Each of these for ever, and what nobody waits for: failed, and it says why.
+        for mishap, why in (("busy", "Twilio answered 429"), ("failure", "Twilio answered 500"), ("half", ""), ("nonsense", ""),
+                            ("busy for an hour", "Twilio answered 429")):
+            before, carrier.mishaps["search"] = len(carrier.asked), [mishap] * 9
+            failed = search(system, bearer)
+            assert failed["state"] == "failed" and why in failed["error"] and len(failed["error"]) > 9, (mishap, failed)
+            assert len(carrier.asked) - before == (1 if "hour" in mishap else 4), (mishap, carrier.asked[before:])
+        carrier.mishaps["search"] = []
+        del carrier.accounts[ACCOUNT]
+        refused = search(system, bearer)
+        assert refused["state"] == "failed" and "401" in refused["error"], refused
+        carrier.accounts[ACCOUNT] = {"token": TOKEN, "friendly_name": "main", "status": "active"}
+        assert api(system, "GET", f"/api/number-searches/{found['id']}", foreign)[0] == 404
+        assert api(system, "GET", "/api/number-searches", foreign)[2]["items"] == []
+        asked = [fields for kind, fields in carrier.asked if kind == "search"]
+        assert {fields["VoiceEnabled"] for fields in asked} == {"true"} and carrier.sold == [], asked
+        # No more than ten wait.
+        change(system, "UPDATE number_searches SET state = 'queued', finished_at = NULL, error = NULL, "
+               "deadline_at = now() + interval '5 minutes'")
+        status, headers, problem = api(system, "POST", "/api/number-searches", bearer, {})
+        assert status == 429 and int(headers["Retry-After"]) > 0 and "wait already" in problem["detail"], problem
+        change(system, "UPDATE number_searches SET deadline_at = now()")
+        items = api(system, "GET", "/api/number-searches?state=failed", bearer)[2]["items"]
+        assert len(items) > 10 and all("in time" in item["error"] for item in items), items
+        assert search(system, bearer, limit=1)["state"] == "done"
 
 
 def the_api_buys_compares_and_gives_back():
@@ -285,10 +341,17 @@ def an_answer_that_takes_too_long_is_given_up_and_found():
     with NumberCarrier({ACCOUNT: TOKEN}) as carrier, world(carrier) as system:
         org = buyer(system)
         carrier.stock(NUMBER, OTHER)
-        carrier.mishaps["buy"] = ["hold after"]  # sold, and nothing is said for longer than we wait
-        placed = api(system, "POST", "/api/number-orders", token(system, org), {})[2]["id"]
+        carrier.mishaps |= {"search": ["hold before"], "buy": ["hold after"]}  # sold, and nothing is said for as long as we wait
+        bearer = token(system, org)
+        searched = api(system, "POST", "/api/number-searches", bearer, {})[1]["Location"]
+        assert carrier.held.wait(PATIENCE_S)
+        placed = api(system, "POST", "/api/number-orders", bearer, {})[2]["id"]
         eventually("it was given up", lambda: metric(system, "numbers_doubted") == 1)
+        eventually("what only asks is asked again", lambda: change(
+            system, "UPDATE jobs SET due_at = now() WHERE kind = 'number_search' AND state = 'queued'") or [
+                kind for kind, _ in carrier.asked].count("search") == 3)  # two of these, and what the order asked
         carrier.gate.set()
+        eventually("it is answered", lambda: api(system, "GET", searched, bearer)[2]["state"] == "done")
         eventually("it is found", lambda: hurry(system) or system.sql(
             f"SELECT FROM number_orders WHERE id = '{placed}' AND state = 'bought'"))
         assert len(carrier.sold) == 1 and [kind for kind, _ in carrier.asked].count("buy") == 1, carrier.asked
@@ -437,7 +500,8 @@ def put_token(system, org, account, token):
 
 
 if __name__ == "__main__":
-    run(a_number_is_bought_set_up_verified_routed_and_given_back, the_api_buys_compares_and_gives_back,
+    run(a_number_is_bought_set_up_verified_routed_and_given_back, a_search_through_the_api_ends_with_numbers_or_in_words,
+        the_api_buys_compares_and_gives_back,
         an_answer_that_did_not_come_is_found_and_nothing_is_bought_twice, an_answer_that_takes_too_long_is_given_up_and_found,
         killed_at_any_moment_it_buys_exactly_one,
         a_number_that_is_gone_is_passed_over, nobody_spends_more_than_is_allowed,

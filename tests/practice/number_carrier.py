@@ -132,6 +132,8 @@ class NumberCarrier:
         mishap = mishaps.pop(0) if mishaps else None
         if mishap == "busy":
             return self.say(handler, *refusal(429, 20429, "Too Many Requests"))
+        if mishap == "busy for an hour":
+            return self.say(handler, *refusal(429, 20429, "Too Many Requests"), retry_after_s=3600)
         if mishap == "lost":  # nobody has seen it
             return self.cut(handler)
         if mishap == "hold before":
@@ -158,7 +160,7 @@ class NumberCarrier:
         handler.close_connection = True
         handler.connection.shutdown(socket.SHUT_RDWR)
 
-    def say(self, handler, status, result, body=None, half=False, nonsense=False):
+    def say(self, handler, status, result, body=None, half=False, nonsense=False, retry_after_s=None):
         if body is None:
             body = b"" if result is None else json.dumps(result).encode()
         if nonsense:
@@ -166,6 +168,8 @@ class NumberCarrier:
         try:
             handler.send_response(status)
             handler.send_header("Content-Type", "application/json")
+            if retry_after_s:
+                handler.send_header("Retry-After", str(retry_after_s))
             if status != 204:
                 handler.send_header("Content-Length", str(len(body)))
             handler.end_headers()
@@ -234,7 +238,7 @@ class NumberCarrier:
                  "iso_country": parts[2], "address_requirements": "none", "beta": False,
                  "capabilities": {"voice": True, "SMS": True, "MMS": False}}
                 for number, told in self.shelf.items() if (told["country"], told["kind"]) == (parts[2], parts[3]) and
-                number.startswith("+1" + fields.get("AreaCode", "")) and fields.get("Contains", "").strip("*") in number]
+                number.startswith("+1" + fields["AreaCode"] if "AreaCode" in fields else "+") and fields.get("Contains", "").strip("*") in number]
         return self.page(f"{ROOT}/{'/'.join(parts)}.json", "available_phone_numbers", rows, fields)
 
     def buy(self, parts, fields):
