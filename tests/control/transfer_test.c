@@ -189,6 +189,11 @@ static void the_same_question_begins_it_once(void **state)
     assert_string_equal(
         database_ask("SELECT string_agg(kind, ' ' ORDER BY kind) FROM jobs WHERE kind <> 'x'"),
         "transfer_call transfer_watch");
+    assert_string_equal(
+        database_ask("SELECT (j.due_at = t.deadline_at)::text || ' ' || "
+                     "(t.deadline_at - t.created_at) FROM jobs AS j, transfers AS t "
+                     "WHERE j.kind = 'transfer_watch'"),
+        "true 00:01:00"); /* whoever dies, the caller is given back then */
     tell(&(struct told){"refuse", NULL, NULL});
     assert_int_equal(start(again), DB_OK); /* the answer was lost, and the person was quicker */
     assert_string_equal(again, transfer);
@@ -322,6 +327,25 @@ static void at_the_deadline_the_caller_is_given_back(void **state)
     job_close(pool);
 }
 
+/* What has happened brings the watch, also one that had nothing more to do. */
+static void the_watch_comes_when_something_has_happened(void **state)
+{
+    static const char due[] = "SELECT state || ' ' || (due_at <= now() + interval '10 seconds') "
+                              "FROM jobs WHERE kind = 'transfer_watch'";
+    (void)state;
+    assert_string_equal(database_ask(due), "queued false");
+    tell(&(struct told){"answered", NULL, NULL});
+    assert_string_equal(database_ask(due), "queued false");
+    tell(&(struct told){"accept", NULL, NULL});
+    assert_string_equal(database_ask(due), "queued true");
+    database_do("UPDATE jobs SET state = 'done', due_at = NULL");
+    tell(&(struct told){"conference", NULL, "conference-start"});
+    assert_string_equal(database_ask("SELECT state FROM jobs WHERE kind = 'transfer_watch'"),
+                        "done"); /* they talk */
+    tell(&(struct told){"left", NULL, NULL});
+    assert_string_equal(database_ask(due), "queued true");
+}
+
 /* Whoever accepts and is not in the conference soon after has not met the caller. Prism's list has
  * a conference in it, so here they have. */
 static void whether_they_met_is_asked_of_the_carrier(void **state)
@@ -358,10 +382,11 @@ static void what_goes_on_is_left_alone(void **state)
     await(JOB("watch", "last_error"), "the transfer goes on");
     job_close(pool);
     assert_string_equal(where(), "calling");
-    assert_string_equal(database_ask("SELECT j.due_at BETWEEN t.created_at + interval '20 seconds' "
-                                     "AND t.deadline_at + interval '60 seconds' FROM jobs AS j, transfers AS t "
-                                     "WHERE j.kind = 'transfer_watch'"),
-                        "t");
+    assert_string_equal(
+        database_ask("SELECT j.due_at BETWEEN t.created_at + interval '20 seconds' "
+                     "AND t.deadline_at + interval '60 seconds' FROM jobs AS j, transfers AS t "
+                     "WHERE j.kind = 'transfer_watch'"),
+        "t");
 }
 
 #define TEST(name) cmocka_unit_test_setup(name, begin_transfer)
@@ -378,6 +403,7 @@ int main(void)
         TEST(the_person_is_called_as_twilio_describes_it),
         TEST(the_caller_is_fetched_and_the_person_hung_up),
         TEST(at_the_deadline_the_caller_is_given_back),
+        TEST(the_watch_comes_when_something_has_happened),
         TEST(whether_they_met_is_asked_of_the_carrier),
         TEST(nobody_is_called_twice),
         TEST(what_goes_on_is_left_alone),
