@@ -38,7 +38,8 @@ int world_clear(void **state)
     database_do("SET row_security = off; DELETE FROM jobs; DELETE FROM outbound_calls; "
                 "DELETE FROM call_batches; DELETE FROM do_not_call; DELETE FROM conversations; "
                 "DELETE FROM outbound_limits; INSERT INTO outbound_limits SELECT "
-                "(outbound_limits_in_force(id)).* FROM organizations; UPDATE outbound_limits SET "
+                "(outbound_limits_in_force(id)).* FROM organizations; UPDATE phone_numbers SET "
+                "is_active = true; UPDATE outbound_limits SET "
                 "calls_at_once = 1000, calls_per_minute = 6000, settle_s = 5");
     return 0;
 }

@@ -46,7 +46,7 @@ TRAPS = {
     15: ("the e-mail races the transcript and repeats", [("tests/e2e/after_call.py", "a_call_is_told_once")]),
     16: ("only an API key: signatures cannot be checked", [("tests/control/cli_test.sh", "set TWILIO_AUTH_TOKEN")]),
     17: ("one global token for calls of sub-accounts", [("tests/control/link_life_test.c", "an_organisations_own_account_speaks_for_it_alone"),
-                                                        ("tests/control/store_test.c", "an_account_speaks_for_its_own_organization_only")]),
+                                                        ("tests/control/accounts_test.c", "an_account_speaks_for_its_own_organization_only")]),
     18: ("a TwiML path left unsigned as internal", [("tests/e2e/hostile.py", "webhooks_need_their_signature"),
                                                     ("tests/control/webhook_test.c", "strangers_are_refused")]),
     19: ("the signature checked over the URL that a proxy changed",
@@ -77,7 +77,7 @@ TRAPS = {
     37: ("nothing after the stream", [("tests/control/routes_test.c", "a_call_whose_edge_died_comes_back_to_the_agent"),
                                       ("tests/control/link_serve_test.c", "after_the_stream_the_ending_decides")]),
     38: ("secrets that cannot be rotated", [("tests/control/signature_test.c", "tokens_rotate"),
-                                            ("tests/control/store_test.c", "tokens_are_sealed_rotated_and_open_only_with_the_key")]),
+                                            ("tests/control/accounts_test.c", "tokens_are_sealed_rotated_and_open_only_with_the_key")]),
     39: ("three names for one path", [("tests/control/webhook_test.c", "every_alias_is_the_same_webhook")]),
 }
 
