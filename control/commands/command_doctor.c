@@ -3,6 +3,7 @@
 #include "control/db/migrate.h"
 #include "control/store/accounts.h"
 #include "control/store/health.h"
+#include "control/store/media_checks.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -203,6 +204,31 @@ static void look_at_after(struct report *report, struct db *db)
     db_rows_free(rows);
 }
 
+/* What the day's look through the stores of sound has found (jobs/media_check). */
+static void look_at_media(struct report *report, struct db *db)
+{
+    struct db_rows *rows;
+    if (media_checks_list(db, &rows) != DB_OK)
+        return;
+    for (int row = 0; row < db_rows_count(rows); row++) {
+        const char *some = db_cell(rows, row, 4);
+        if (db_cell_number(rows, row, 2) > 0)
+            find(report, WRONG, "recordings",
+                 "Bring the files back, or: ringbridge-control recordings delete ID",
+                 "%s: %d recordings have no file (%s), e.g. %s", db_cell(rows, row, 0),
+                 (int)db_cell_number(rows, row, 2), db_cell(rows, row, 1), some ? some : "");
+        if (db_cell_number(rows, row, 3) > 0)
+            find(report, WRONG, "recordings",
+                 "Remove the files: ringbridge-control recordings show ID has the path",
+                 "%s: %d recordings are deleted and their files are there (%s), e.g. %s",
+                 db_cell(rows, row, 0), (int)db_cell_number(rows, row, 3), db_cell(rows, row, 1),
+                 some ? some : "");
+    }
+    if (db_rows_count(rows) == 0)
+        find(report, FINE, "recordings", "", "no file is known to be missing");
+    db_rows_free(rows);
+}
+
 static void find_at_carrier(const struct carrier_check_told *told, void *context)
 {
     struct report *report = context;
@@ -275,6 +301,7 @@ static void look_at_database(struct report *report)
         look_at_login(report);
         look_at_content(report, db);
         look_at_after(report, db);
+        look_at_media(report, db);
         look_at_secrets(report, db);
         look_at_carrier(report, db);
     }

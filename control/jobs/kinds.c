@@ -2,6 +2,8 @@
 
 #include "common/log.h"
 #include "control/carrier/carrier_figures.h"
+#include "control/media/media_figures.h"
+#include "control/store/media_checks.h"
 #include "control/store/number_checks.h"
 #include "control/store/number_searches.h"
 #include "control/store/reconciliations.h"
@@ -27,6 +29,7 @@ int kinds_choose(const struct options *options, const struct job_kind *kinds[JOB
     kinds[count++] = &carrier_delete;
     kinds[count++] = &voicemail_after;
     kinds[count++] = &reconcile_job;
+    kinds[count++] = &media_check;
     kinds[count++] = &number_buy;
     kinds[count++] = &number_release;
     kinds[count++] = &number_verify;
@@ -44,6 +47,9 @@ void kinds_hourly(struct db *db)
         log_warn("searches of numbers that have expired cannot be forgotten",
                  log_text("error", db_error(db)));
     carrier_figures_look(db);
+    if (media_checks_plan(db) != DB_OK)
+        log_warn("comparisons of stores cannot be planned", log_text("error", db_error(db)));
+    media_figures_look(db);
     if (recordings_expire(db) != DB_OK)
         log_warn("recordings that grew too old cannot be found", log_text("error", db_error(db)));
 }

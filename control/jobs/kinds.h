@@ -22,6 +22,7 @@ extern const struct job_kind recording_delete;
 extern const struct job_kind carrier_delete;
 extern const struct job_kind voicemail_after;
 extern const struct job_kind reconcile_job;
+extern const struct job_kind media_check;
 extern const struct job_kind text_send;
 extern const struct job_kind number_buy;
 extern const struct job_kind number_search;

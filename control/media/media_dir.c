@@ -35,6 +35,26 @@ bool media_dir_place(const char *directory, const char *organization, const char
     return make(path, error, room);
 }
 
+bool media_dir_read(const char *name, const char *organization, char id[UUID_TEXT_BYTES + 1])
+{
+    static const char part[] = ".part";
+    uint8_t ignored[UUID_BYTES];
+    size_t bytes = strlen(organization);
+    if (strncmp(name, organization, bytes) != 0 || name[bytes] != '/')
+        return false;
+    const char *folder = name + bytes + 1;
+    if (strnlen(folder, 3 + UUID_TEXT_BYTES + 1) <= 3 + UUID_TEXT_BYTES || folder[2] != '/' ||
+        strncmp(folder, folder + 3, 2) != 0)
+        return false;
+    memcpy(id, folder + 3, UUID_TEXT_BYTES);
+    id[UUID_TEXT_BYTES] = '\0';
+    const char *extension = folder + 3 + UUID_TEXT_BYTES + 1;
+    size_t letters = strspn(extension, "abcdefghijklmnopqrstuvwxyz0123456789");
+    return uuid_read(id, ignored) && extension[-1] == '.' && letters > 0 &&
+           letters <= MEDIA_DIR_EXTENSION_MAX &&
+           (extension[letters] == '\0' || strcmp(extension + letters, part) == 0);
+}
+
 /* The entry of a file is the directory's content. */
 static bool sync_directory_of(const char *path)
 {

@@ -1,4 +1,6 @@
+#include "control/media/media_figures.h"
 #include "control/media/store.h"
+#include "control/media/store_s3_list.h"
 #include "control/net/http_client.h"
 
 #include <inttypes.h>
@@ -7,17 +9,22 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define CONNECT_MS   5000
-#define TOTAL_MS     (10 * 60 * 1000)
-#define PIECE_MS     10000
-#define STALL_MS     30000
-#define HASH_BYTES   32
-#define HASH_TEXT    (2 * HASH_BYTES + 1)
-#define STAMP_BYTES  17 /* 20261121T075000Z */
-#define EMPTY_SHA256 "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-#define ANSWER_BYTES 65536
-#define SCOPE_BYTES  128
-#define ALGORITHM    "AWS4-HMAC-SHA256"
+#define CONNECT_MS      5000
+#define TOTAL_MS        (10 * 60 * 1000)
+#define PIECE_MS        10000
+#define STALL_MS        30000
+#define HASH_BYTES      32
+#define HASH_TEXT       (2 * HASH_BYTES + 1)
+#define STAMP_BYTES     17 /* 20261121T075000Z */
+#define EMPTY_SHA256    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define ANSWER_BYTES    65536
+#define LIST_BYTES      (2u << 20) /* a page whose every name is the longest there is */
+#define LIST_MS         60000
+#define TEXT_OF(number) #number
+#define AS_TEXT(number) TEXT_OF(number)
+#define STORE_PAGE_TEXT AS_TEXT(STORE_PAGE_OBJECTS)
+#define SCOPE_BYTES     128
+#define ALGORITHM       "AWS4-HMAC-SHA256"
 
 static void write_hex(const uint8_t *bytes, size_t count, char *text)
 {
@@ -33,20 +40,21 @@ static bool begin(struct store *store, const char *method, const char *key,
     const struct options *options = store->options;
     int bytes = snprintf(url, STORE_URL_BYTES, "%s/%s", options->s3_url, key);
     int more = snprintf(provider, SCOPE_BYTES, "aws:amz:%s:s3", options->s3_region);
-    *request = (struct http_client_request){.method = method,
-                                            .url = url,
-                                            .user = options->s3_key,
-                                            .password = options->s3_secret,
-                                            .sigv4 = provider,
-                                            .by_operator = true,
-                                            .allow_private = options->allow_private,
-                                            .ca_path = options->ca_path,
-                                            .bytes_max = ANSWER_BYTES,
-                                            .connect_ms = CONNECT_MS,
-                                            .total_ms = TOTAL_MS,
-                                            .stall_ms = STALL_MS,
-                                            .must_stop = store->must_stop,
-                                            .context = store->context};
+    *request =
+        (struct http_client_request){.method = method,
+                                     .url = url,
+                                     .user = options->s3_key,
+                                     .password = options->s3_secret,
+                                     .sigv4 = provider,
+                                     .by_operator = true,
+                                     .allow_private = options->allow_private,
+                                     .ca_path = options->ca_path,
+                                     .bytes_max = ANSWER_BYTES,
+                                     .connect_ms = CONNECT_MS,
+                                     .total_ms = store->patience_ms ? store->patience_ms : TOTAL_MS,
+                                     .stall_ms = STALL_MS,
+                                     .must_stop = store->must_stop,
+                                     .context = store->context};
     return bytes > 0 && bytes < STORE_URL_BYTES && more > 0 && more < SCOPE_BYTES;
 }
 
@@ -159,7 +167,90 @@ static enum store_end remove_object(struct store *store, const char *key)
     return settle(store, &response);
 }
 
-const struct store_kind store_s3 = {"s3", keep, read_piece, remove_object};
+/* ---- lists ---- */
+
+/* --s3-url is an endpoint, perhaps with a bucket, perhaps with a prefix of names behind that. A
+ * list is asked of the bucket. Returns the bytes of its address; prefix: "" or "x/". */
+static int find_bucket(const char *url, char prefix[STORE_URL_BYTES])
+{
+    const char *host = strstr(url, "://");
+    const char *path = host ? strchr(host + 3, '/') : NULL;
+    const char *behind = path ? strchr(path + 1, '/') : NULL;
+    prefix[0] = '\0';
+    if (behind)
+        snprintf(prefix, STORE_URL_BYTES, "%s/", behind + 1);
+    return (int)(behind ? (size_t)(behind - url) : strlen(url));
+}
+
+/* As version 4 wants values of a query: what was signed must be what is sent. */
+static bool add_encoded(char *url, size_t room, const char *name, const char *value)
+{
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+    size_t at = strlen(url), name_bytes = strlen(name);
+    if (at + name_bytes + 3 * strlen(value) + 1 > room)
+        return false;
+    memcpy(url + at, name, name_bytes);
+    for (at += name_bytes; *value; value++) {
+        if (strchr(plain, *value))
+            url[at++] = *value;
+        else
+            at += (size_t)snprintf(url + at, room - at, "%%%02X", (unsigned char)*value);
+    }
+    url[at] = '\0';
+    return true;
+}
+
+/* Parameters in order, too. */
+static bool write_list_url(const struct store *store, const char *organization,
+                           const struct store_page *page, const char *prefix, int bucket_bytes,
+                           char url[HTTP_CLIENT_URL_BYTES_MAX])
+{
+    const char *base = store->options->s3_url;
+    char wanted[STORE_URL_BYTES + MEDIA_DIR_NAME_BYTES], last[sizeof wanted];
+    size_t room = HTTP_CLIENT_URL_BYTES_MAX;
+    bool has_path = strchr(strstr(base, "://") + 3, '/') != NULL;
+    snprintf(wanted, sizeof wanted, "%s%s/", prefix, organization);
+    snprintf(last, sizeof last, "%s%s", prefix, page->last);
+    snprintf(url, room, "%.*s%s?", bucket_bytes, base, has_path ? "" : "/");
+    bool fits = !page->token[0] || add_encoded(url, room, "continuation-token=", page->token);
+    if (page->token[0])
+        fits = fits && add_encoded(url, room, "&", "");
+    fits = fits && add_encoded(url, room, "list-type=2&max-keys=", STORE_PAGE_TEXT) &&
+           add_encoded(url, room, "&prefix=", wanted);
+    if (!page->token[0] && page->last[0])
+        fits = fits && add_encoded(url, room, "&start-after=", last);
+    return fits;
+}
+
+static enum store_end list(struct store *store, const char *organization, struct store_page *page)
+{
+    char url[HTTP_CLIENT_URL_BYTES_MAX], ignored[STORE_URL_BYTES], provider[SCOPE_BYTES];
+    char prefix[STORE_URL_BYTES];
+    struct http_client_request request;
+    struct http_client_response response;
+    struct http_client_header hash = {.name = "x-amz-content-sha256", .value = EMPTY_SHA256};
+    int bucket_bytes = find_bucket(store->options->s3_url, prefix);
+    if (!begin(store, "GET", "", ignored, provider, &request) ||
+        !write_list_url(store, organization, page, prefix, bucket_bytes, url))
+        return refuse(store, "the list's address is too long");
+    request.url = url;
+    request.headers = &hash;
+    request.headers_count = 1;
+    request.bytes_max = LIST_BYTES;
+    request.total_ms = LIST_MS;
+    if (!http_client_run(&request, &response) || !response.body) {
+        settle(store, &response);
+        return STORE_LATER;
+    }
+    bool read = store_s3_list_read(span_from(response.body, (size_t)response.bytes), prefix,
+                                   organization, page, store->error, sizeof store->error);
+    media_figures_count(MEDIA_lists_refused, !read);
+    http_client_free(&response);
+    return read ? STORE_DONE : STORE_LATER;
+}
+
+const struct store_kind store_s3 = {"s3", keep, read_piece, remove_object, list};
 
 /* ---- links: a signature of version 4 in the query ---- */
 

@@ -2,6 +2,7 @@
 
 #include "common/panic.h"
 #include "control/carrier/carrier_figures.h"
+#include "control/media/media_figures.h"
 #include "control/net/http_client.h"
 
 #include <inttypes.h>
@@ -183,4 +184,5 @@ void metrics_write(FILE *out, const struct metrics *metrics)
     job_figures_write(out, metrics->jobs, JOBS_KINDS_MAX);
     http_client_write_figures(out);
     carrier_figures_write(out);
+    media_figures_write(out);
 }

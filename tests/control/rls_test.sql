@@ -180,6 +180,7 @@ BEGIN
                                    to_number, body)
         VALUES (t.id, call, 'AC' || repeat(t.letter, 32), '+15550100', '+15550101', 'text');
         PERFORM note_number_checks(t.id, NULL, '[]');
+        INSERT INTO media_checks (organization_id, store, complete) VALUES (t.id, 'disk', true);
         INSERT INTO received_texts (organization_id, account_sid, message_sid, from_number,
                                     to_number, body)
         VALUES (t.id, 'AC' || repeat(t.letter, 32), 'SM' || repeat(t.letter, 32), '72345',

@@ -36,6 +36,7 @@ HOMES = {
     r"(opus/)?opus(enc)?\.h": r"control/media/opus|tests/",
     r"curl/curl\.h": r"control/net/(http|smtp)_client",
     r"seccomp\.h": r"edge/sandbox",
+    r"expat\.h": r"control/media/store_s3_list|tests/|bench/",
     r"http_parser\.h": r"edge/wire/http|tests/",
 }
 
