@@ -256,6 +256,10 @@ static void the_agent_is_told_why_the_caller_is_back(void **state)
     assert_string_equal(database_ask(question), "f");
     tell(&(struct told){"status", "busy", NULL});
     assert_string_equal(database_ask(question), "t");
+    database_do("UPDATE transfers SET step = step || '{\"back\": \"Nobody is free.\"}'");
+    assert_string_equal(
+        database_ask("SELECT (plan_call(organization_id, id)).greeting FROM conversations"),
+        "Nobody is free.");
 }
 
 /* ---- the jobs ---- */
