@@ -207,6 +207,8 @@ def show(data):
         print(f"  {label} stood {'at least ' if more else ''}{calls} calls")
     if facts["load_average_before"] > 0.5:
         print("\nThe machine was not quiet when this began: ratios may hold, tails do not.")
+    if not facts["relays_first"]:
+        print("\nThe relays ran as ordinary processes (no right to SCHED_RR): tails are the kernel's housekeeping, too.")
     print("\nDelays are one way, from the sender's write to the kernel's time of arrival, through relay and loopback.")
 
 
@@ -215,7 +217,8 @@ def show(data):
 def markdown(data):
     facts, results = data["machine"], data["results"]
     lines = [f"Two cores of an {facts['cpu']} in a virtual machine, Linux {facts['kernel']}, {facts['date'][:10]}; one core for "
-             "the relay, one for the load. Times over the floor's CPU are in brackets.", "",
+             f"the relay{', which runs before ordinary threads there (SCHED_RR),' if facts['relays_first'] else ','} one for "
+             "the load. Times over the floor's CPU are in brackets.", "",
              "| relay | calls | CPU µs per call-second | up p50 / p99 ms | down p50 / p99 ms | KiB per call |",
              "|---|---|---|---|---|---|"]
     for result in results:

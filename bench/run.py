@@ -252,6 +252,7 @@ def main():
             run_all(bench, arguments)
         finally:
             system.close()
+    machine["relays_first"] = system.may_be_first
     machine["minutes"] = round((time.monotonic() - began) / 60, 1)
     micro = ROOT / "var/bench/micro.json"
     data = {"machine": machine, "results": bench.results, "micro": json.loads(micro.read_text()) if micro.exists() else None}

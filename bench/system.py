@@ -1,5 +1,6 @@
 """The processes of a benchmark: PostgreSQL, control, the relay under test. Everything that is started here is stopped
-here, by its pid; nothing else is touched. Ports are free ones."""
+here, by its pid; nothing else is touched. Ports are free ones. Every relay runs before the ordinary threads of its
+processor, where that is allowed: else its tail is that of the kernel's housekeeping."""
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ GO_RELAY = ROOT / "build/rivals/go-relay"
 PUBLIC_URL = "https://bench.example.com"
 ACCOUNT = "AC" + "0" * 31 + "2"
 RELAY_CPU, OTHER_CPU = 0, 1
+FIRST = ["chrt", "--rr", "1"]  # before all ordinary threads of its processor
 READY_SECONDS = 20
 
 
@@ -36,6 +38,7 @@ class System:
         self.control_cpus = str(OTHER_CPU)  # and PostgreSQL's
         self.control_flags, self.edge_flags = [], []
         self.fsync = "off"
+        self.may_be_first = subprocess.run([*FIRST, "true"], capture_output=True).returncode == 0
         self.share = None  # of its core for the relay under test: share.py
         self.environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         self.ports = {name: free_port() for name in ("listen", "listen_tls", "metrics", "ai", "relay")}
@@ -48,14 +51,18 @@ class System:
 
     # ---- processes ----
 
-    def start(self, name, cpus, *command, env=None):
+    def start(self, name, cpus, *command, env=None, first=()):
         log = open(self.directory / f"{name}.log", "ab")
-        process = subprocess.Popen(["taskset", "-c", cpus, *map(str, command)], stdout=log, stderr=log,
+        process = subprocess.Popen([*first, "taskset", "-c", cpus, *map(str, command)], stdout=log, stderr=log,
                                    stdin=subprocess.DEVNULL, env=self.environment | (env or {}), start_new_session=True)
         if self.share and name != "control":
             self.share.take(process.pid)
         self.processes.append(process)
         return process
+
+    def first(self):
+        """How a relay is started; one with a part of a core only is an ordinary process, others have no such part."""
+        return FIRST if self.may_be_first and not self.share else []
 
     def stop_all(self):
         for process in self.processes[::-1]:
@@ -118,7 +125,7 @@ class System:
 
     def start_floor(self, audio_format, tls):
         process = self.start("floor", str(RELAY_CPU), BIN / "floor", "--listen", f"127.0.0.1:{self.ports['relay']}", "--to",
-                             f"127.0.0.1:{self.ports['ai']}", "--cpu", RELAY_CPU)
+                             f"127.0.0.1:{self.ports['ai']}", "--cpu", RELAY_CPU, first=self.first())
         time.sleep(0.3)  # a connection to look whether it listens would be carried on
         if process.poll() is not None:
             sys.exit(f"bench: the floor did not start\n{(self.directory / 'floor.log').read_text()}")
@@ -135,7 +142,7 @@ class System:
         port = self.ports["relay"]
         env |= {"AI_URL": f"{'wss://localhost' if tls else 'ws://127.0.0.1'}:{self.ports['ai']}/v1/realtime?model=load",
                 "FORMAT": audio_format, "PORT": str(port)}
-        process = self.start(name, str(RELAY_CPU), *command, env=env)
+        process = self.start(name, str(RELAY_CPU), *command, env=env, first=self.first())
         self.wait_listening(name, process, port)
         return ["--rival", f"ws://127.0.0.1:{port}/media-stream", "--pid", process.pid] + self.ai_tls(tls)
 
@@ -162,6 +169,8 @@ class System:
         control, path = self.start_control(audio_format, stand_in)
         flags = ["--listen", f"127.0.0.1:{self.ports['listen']}", "--metrics", f"127.0.0.1:{self.ports['metrics']}",
                  "--control", path, "--cores", RELAY_CPU, "--drain-seconds", "1", *self.edge_flags]
+        if self.first():
+            flags += ["--realtime", "on"]
         if self.environment.get("BENCH_RECORD"):
             spool = self.directory / "spool"
             shutil.rmtree(spool, ignore_errors=True)

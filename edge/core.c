@@ -2,6 +2,7 @@
 
 #include "common/panic.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
@@ -11,9 +12,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define WAIT_MS          500 /* a core turns at least twice a second, so that its health can be seen */
-#define LETTERS_PER_TURN 256
-#define SLICE_NS         100000 /* the shortest that a kernel gives */
+#define WAIT_MS           500 /* a core turns at least twice a second, so that its health can be seen */
+#define LETTERS_PER_TURN  256
+#define REALTIME_PRIORITY 1
+#define SLICE_NS          100000 /* the shortest that a kernel gives */
 
 struct core {
     struct core_config config;
@@ -179,7 +181,8 @@ static void *run(void *argument)
 {
     struct core *core = argument;
     flight_adopt(core->config.flight);
-    ask_for_short_slices();
+    if (!core->config.realtime)
+        ask_for_short_slices();
     while (core_turn(core))
         ;
     core_finish(core);
@@ -223,6 +226,25 @@ struct core *core_open(const struct core_config *config, char *error, size_t roo
     return core;
 }
 
+/* Also kernel threads are ordinary ones: one that keeps house for some milliseconds twice a second
+ * is a frame too late in a hundred. */
+static bool begin(struct core *core)
+{
+    pthread_attr_t how;
+    if (pthread_attr_init(&how) != 0)
+        return false;
+    if (core->config.realtime) {
+        pthread_attr_setinheritsched(&how, PTHREAD_EXPLICIT_SCHED);
+        pthread_attr_setschedpolicy(&how, SCHED_RR);
+        pthread_attr_setschedparam(&how,
+                                   &(struct sched_param){.sched_priority = REALTIME_PRIORITY});
+    }
+    int result = pthread_create(&core->thread, &how, run, core);
+    pthread_attr_destroy(&how);
+    errno = result;
+    return result == 0;
+}
+
 static void pin(const struct core *core)
 {
     cpu_set_t set;
@@ -254,12 +276,21 @@ bool core_equip(struct core *core, struct link *link)
     return core->calls;
 }
 
-bool core_start(struct core *core, struct link *link)
+bool core_start(struct core *core, struct link *link, char *error, size_t room)
 {
-    if (!core_equip(core, link) || pthread_create(&core->thread, NULL, run, core) != 0)
+    if (!core_equip(core, link)) {
+        snprintf(error, room, "out of memory for calls");
         return false;
-    pin(core);
-    return true;
+    }
+    if (begin(core)) {
+        pin(core);
+        return true;
+    }
+    if (errno == EPERM)
+        snprintf(error, room, "--realtime on needs LimitRTPRIO=1 (ulimit -r 1) or CAP_SYS_NICE");
+    else
+        snprintf(error, room, "a core's thread could not be started: %s", strerror(errno));
+    return false;
 }
 
 void core_drain(struct core *core, unsigned deadline_ms)

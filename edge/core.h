@@ -14,7 +14,8 @@ struct core;
 
 struct core_config {
     unsigned index, cores_count;
-    int cpu; /* to be pinned on; -1: wherever */
+    int cpu;       /* to be pinned on; -1: wherever */
+    bool realtime; /* before all ordinary threads of its processor */
     unsigned calls_max;
     struct sockaddr_storage listen, listen_tls;
     socklen_t listen_bytes, listen_tls_bytes; /* 0: no such listener */
@@ -31,8 +32,9 @@ struct core_config {
 /* Sets up everything but the thread. NULL with a sentence in error. */
 struct core *core_open(const struct core_config *config, char *error, size_t room);
 
-/* Starts the thread; the link exists by now. False when no thread can be had. */
-bool core_start(struct core *core, struct link *link);
+/* Starts the thread; the link exists by now. False with a sentence in error: no thread can be had,
+ * or not with that priority. */
+bool core_start(struct core *core, struct link *link, char *error, size_t room);
 
 /* What the thread does, for those who turn a core themselves (tests/sim): the link exists by now,
  * false when memory is out; turns until one says that the drain is over; then the end. And what

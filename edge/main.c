@@ -92,6 +92,7 @@ static bool open_cores(void)
             .index = i,
             .cores_count = options->cores_count,
             .cpu = options->pinned ? (int)options->cores[i] : -1,
+            .realtime = options->realtime,
             .calls_max = options->calls_max,
             .io = {.address_conns_max = options->address_conns_max,
                    .address_news_max = options->address_news_max},
@@ -145,9 +146,10 @@ static bool open_reports(void)
 
 static bool start_cores(void)
 {
+    char error[256];
     for (unsigned i = 0; i < edge.options.cores_count; i++)
-        if (!core_start(edge.cores[i], edge.link))
-            return fail("a core's thread could not be started");
+        if (!core_start(edge.cores[i], edge.link, error, sizeof error))
+            return fail(error);
     return true;
 }
 

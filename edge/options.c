@@ -26,6 +26,7 @@ enum key {
     ADDRESS_NEWS,
     DRAIN,
     LOG,
+    REALTIME,
     SANDBOX,
     CHECK,
     PLAN,
@@ -76,6 +77,9 @@ static const struct {
     [DRAIN] = {"drain-seconds", "N", "RINGBRIDGE_DRAIN_SECONDS", "300",
                "on SIGTERM: how long running calls may go on"},
     [LOG] = {"log", "text|json", "RINGBRIDGE_LOG", "text", "how a log line looks"},
+    [REALTIME] = {"realtime", "on|off", "RINGBRIDGE_REALTIME", "off",
+                  "the cores' threads run before all ordinary ones of their processors (SCHED_RR); "
+                  "needs LimitRTPRIO=1 or CAP_SYS_NICE"},
     [SANDBOX] = {"sandbox", "on|off", "RINGBRIDGE_SANDBOX", SANDBOX_STANDARD,
                  "once it runs, only the system calls it uses; off for debuggers"},
     [CHECK] = {"check", NULL, NULL, "", "check the configuration and exit"},
@@ -141,6 +145,12 @@ static bool read_address(enum key key, const char *text, struct sockaddr_storage
     *bytes = sizeof *v4;
     return inet_pton(AF_INET, length ? host : "0.0.0.0", &v4->sin_addr) == 1 ||
            wrong(key, text, "this is not an IPv4 address; host names are not looked up here");
+}
+
+static bool read_switch(enum key key, const char *text, bool *on)
+{
+    *on = strcmp(text, "on") == 0;
+    return *on || strcmp(text, "off") == 0 || wrong(key, text, "give on or off");
 }
 
 static bool read_number(enum key key, const char *text, unsigned least, unsigned most,
@@ -250,10 +260,9 @@ static bool understand(struct options *options, const char *const values[KEYS])
     options->log_format = strcmp(values[LOG], "json") == 0 ? LOG_JSON : LOG_TEXT;
     if (strcmp(values[LOG], "json") != 0 && strcmp(values[LOG], "text") != 0)
         return wrong(LOG, values[LOG], "give text or json");
-    options->sandbox = strcmp(values[SANDBOX], "on") == 0;
-    if (!options->sandbox && strcmp(values[SANDBOX], "off") != 0)
-        return wrong(SANDBOX, values[SANDBOX], "give on or off");
-    return read_address(LISTEN, options->listen, &options->listen_address,
+    return read_switch(SANDBOX, values[SANDBOX], &options->sandbox) &&
+           read_switch(REALTIME, values[REALTIME], &options->realtime) &&
+           read_address(LISTEN, options->listen, &options->listen_address,
                         &options->listen_bytes) &&
            read_address(LISTEN_TLS, options->listen_tls, &options->listen_tls_address,
                         &options->listen_tls_bytes) &&

@@ -24,6 +24,7 @@ struct options {
     unsigned drain_s;
     enum log_format log_format;
     bool sandbox;
+    bool realtime;
     bool check, plan;
     /* read from the texts above */
     struct sockaddr_storage listen_address, listen_tls_address;

@@ -1,10 +1,12 @@
 """What the two processes may do once they run: no new privileges, no core dump, and for the edge only the system calls
 that it uses; whole calls with TLS, recorded, go through all the same. Runs where the sandbox is on by itself: release."""
 import os
+import resource
 import signal
+import subprocess
 
 from stop import TlsSystem
-from system import eventually, run
+from system import BIN, eventually, run
 
 
 def facts(pid, task):
@@ -53,5 +55,46 @@ def without_the_sandbox_if_asked():
         assert facts(edge, edge)["NoNewPrivs"] == "1"
 
 
+def policies(pid):
+    """Scheduling policy by thread name (proc(5): field 41 of stat)."""
+    found = {}
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat") as stat:
+            name, fields = stat.read().split("(", 1)[1].rsplit(")", 1)
+        found[name] = int(fields.split()[38])
+    return found
+
+
+class Realtime(TlsSystem):
+    def start_edge(self):
+        self.edge_arguments += ["--realtime", "on"]
+        super().start_edge()
+
+
+def may_be_realtime():
+    return os.geteuid() == 0 or resource.getrlimit(resource.RLIMIT_RTPRIO)[0] > 0
+
+
+def cores_run_before_others_if_asked():
+    if not may_be_realtime():
+        print("    (not seen: this user may have no real-time thread)")
+        return
+    with Realtime() as system:
+        system.organisation("A", "+15550100")
+        found = policies(system.processes["edge"].pid)
+        assert {name: policy for name, policy in found.items() if policy} == {"core-0": os.SCHED_RR}, found
+        report = system.call("--connect", f"wss://127.0.0.1:{system.listen_tls}", say=["Hello, are you there?"])
+        assert system.finished(report["calls"][0]["call_sid"])["ended_reason"] == "caller_hung_up"
+
+
+def who_may_not_is_told_how():
+    forbidden = ["setpriv", "--bounding-set=-sys_nice", "prlimit", "--rtprio=0"] if os.geteuid() == 0 else ["prlimit", "--rtprio=0"]
+    done = subprocess.run([*forbidden, BIN / "ringbridge-edge", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--control",
+                           "/nonexistent/control.sock", "--cores", "any:1", "--realtime", "on"],
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "LimitRTPRIO=1" in done.stderr, done
+
+
 if __name__ == "__main__":
-    run(every_thread_is_confined, a_confined_edge_carries_calls, without_the_sandbox_if_asked)
+    run(every_thread_is_confined, a_confined_edge_carries_calls, without_the_sandbox_if_asked,
+        cores_run_before_others_if_asked, who_may_not_is_told_how)
