@@ -122,7 +122,9 @@ bool spools_open(struct spools *spools, const struct spools_config *config)
         spools->config.file_blocks_max = SPOOL_FILE_BLOCKS_MAX;
     if (!slab_open(&spools->spools, config->files_max, sizeof(struct spool)))
         return false;
-    if (slab_open(&spools->pages, SPOOL_PAGES_MAX, SPOOL_BLOCK_BYTES))
+    if (!spools->config.pages_max)
+        spools->config.pages_max = SPOOL_PAGES_MAX;
+    if (slab_open(&spools->pages, spools->config.pages_max, SPOOL_BLOCK_BYTES))
         return true;
     slab_close(&spools->spools);
     return false;

@@ -35,6 +35,7 @@ struct spools_config {
     int directory;            /* descriptor; borrowed */
     unsigned files_max;       /* at once; as io_config's */
     unsigned file_blocks_max; /* 0: SPOOL_FILE_BLOCKS_MAX; small in tests */
+    unsigned pages_max;       /* 0: SPOOL_PAGES_MAX; small in tests */
 };
 
 /* Placed in struct calls. */

@@ -3,6 +3,7 @@
 #include "edge/call/own.h"
 #include "edge/io/conn_inner.h"
 #include "tests/sim/trace.h"
+#include "tests/sim/world.h"
 
 #include <inttypes.h>
 
@@ -163,6 +164,24 @@ static void check_leg(struct calls *calls, const struct call *call, uint64_t ref
            "leg %d of a call is not its own", leg);
 }
 
+/* Who hears a call through its tap is known to it, and nobody else is. */
+static void check_tap(const struct call *call)
+{
+    unsigned users = (call->spool ? 1u : 0) + (listen_anyone(call) ? 1u : 0), count = 0;
+    expect((call->tap ? call->tap_users : 0) == users, "%u hear a call, %u are counted", users,
+           call->tap_users);
+    if (call->tap)
+        expect(call->tap->end - call->tap->played <=
+                   (CALL_UNPLAYED_MS_MAX + 30000) * (uint64_t)HEARD_SAMPLES_PER_MS,
+               "%" PRIu64 " samples wait to be heard", call->tap->end - call->tap->played);
+    for (const struct supervisor *at = call->listening ? call->listening->first : NULL; at;
+         at = at->next) {
+        expect(at->call == call_ref(call), "a listener of another call");
+        count++;
+    }
+    expect(!call->listening || call->listening->count == count, "%u listeners", count);
+}
+
 static void check_call(struct calls *calls, struct call *call)
 {
     expect(call->state != CALL_ENDED, "a call has ended and is still there");
@@ -174,6 +193,74 @@ static void check_call(struct calls *calls, struct call *call)
     check_up(calls, call);
     check_down(call);
     check_timers(call);
+    check_tap(call);
+}
+
+/* Each has a place until it is done or broken off. */
+static void check_downloads(struct calls *calls, const struct metrics *metrics)
+{
+    uint64_t open = 0;
+    for (unsigned i = 0; i < DOWNLOADS_PER_CORE_MAX; i++) {
+        uint64_t conn = calls->downloads.places[i].conn;
+        expect(!conn || conn_find(calls->io, conn), "a download without a reader");
+        open += conn != 0;
+    }
+    expect(metrics->downloads == metrics->downloads_done + metrics->downloads_broken + open,
+           "%" PRIu64 " downloads, %" PRIu64 " were done, %" PRIu64 " broken off, %" PRIu64
+           " go on",
+           metrics->downloads, metrics->downloads_done, metrics->downloads_broken, open);
+}
+
+/* Recordings have a page at hand and a queue, listeners a place and a queue. */
+static void check_taps(struct calls *calls, const struct metrics *metrics)
+{
+    const struct spools *spools = &calls->spools;
+    unsigned vacant = 0, taken = 0;
+    expect(spools->pages.live <= spools->spools.live * (SPOOL_QUEUE_MAX + 1u), "%u pages of %u",
+           spools->pages.live, spools->spools.live);
+    expect(spools->spools.live == calls->io->files.live &&
+               spools->spools.live == metrics->recordings_open,
+           "%u recordings, %u files, %" PRIu64 " are counted", spools->spools.live,
+           calls->io->files.live, metrics->recordings_open);
+    for (const struct supervisor *at = calls->listen.free; at; at = at->next)
+        vacant++;
+    for (unsigned i = 0; i < LISTENERS_PER_CORE_MAX; i++) {
+        const struct supervisor *at = &calls->listen.places[i];
+        const struct conn *conn = at->conn ? conn_find(calls->io, at->conn) : NULL;
+        taken += at->conn != 0;
+        expect(!conn || conn_queued_bytes(conn) <=
+                            LISTEN_QUEUE_BYTES_MAX + LISTEN_EVENTS_BYTES_MAX + CONTROL_BYTES_MAX,
+               "%zu bytes wait for a listener", conn_queued_bytes(conn));
+    }
+    expect(vacant + taken == LISTENERS_PER_CORE_MAX && taken == metrics->listeners,
+           "%u places are free, %u taken, %" PRIu64 " are counted", vacant, taken,
+           metrics->listeners);
+}
+
+uint64_t bounds_clock(const char *call)
+{
+    const struct world *world = world_now();
+    for (unsigned i = 0; i < world->setting.cores_count; i++) {
+        struct calls *calls = world->cores[i] ? core_calls(world->cores[i]) : NULL;
+        for (unsigned slot = 0; calls && slot < calls->config.calls_max; slot++) {
+            const struct call *at = &calls->table[slot];
+            if (at->state != CALL_FREE && at->carrier_state >= CARRIER_STARTED &&
+                strcmp(at->plan->call, call) == 0)
+                return at->up.samples;
+        }
+    }
+    return 0;
+}
+
+void bounds_rest(struct core *core)
+{
+    struct calls *calls = core_calls(core);
+    expect(calls->live_count == 0 && calls->taps.taps.live == 0, "a tap without a call");
+    expect(calls->taps.chunks.live == 0, "%u chunks of taps", calls->taps.chunks.live);
+    expect(calls->spools.spools.live || calls->spools.pages.live == 0, "%u pages",
+           calls->spools.pages.live);
+    expect(calls->spools.spools.live <= kernel_file_ops(), "%u recordings wait for %u answers",
+           calls->spools.spools.live, kernel_file_ops());
 }
 
 static void check_calls(struct calls *calls, const struct metrics *metrics)
@@ -197,4 +284,6 @@ void bounds_check(struct core *core, const struct metrics *metrics)
 {
     check_io(core_io(core), metrics);
     check_calls(core_calls(core), metrics);
+    check_taps(core_calls(core), metrics);
+    check_downloads(core_calls(core), metrics);
 }

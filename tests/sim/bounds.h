@@ -6,6 +6,12 @@
 
 #include "edge/core.h"
 
+/* The carrier's clock of this live or ending call, in samples; 0: there is none. */
+uint64_t bounds_clock(const char *call);
+
+/* A core without calls: nothing is left of any but what a disk holds up. */
+void bounds_rest(struct core *core);
+
 void bounds_check(struct core *core, const struct metrics *metrics);
 
 #endif

@@ -288,8 +288,10 @@ static void keep_time(struct story *story, uint64_t timestamp_ms, uint64_t now_n
     int64_t ahead_ms = (int64_t)timestamp_ms - due_ms;
     if (ahead_ms > STREAM_GAP_FILL_MS_MAX || ahead_ms < -STREAM_GAP_FILL_MS_MAX) {
         carrier->base_ms += (uint64_t)ahead_ms;
+        carrier->leapt = true;
     } else if (ahead_ms >= FRAME_MS / 2) {
         carrier->gap_samples += (uint64_t)ahead_ms * SAMPLES_BY_MS;
+        carrier->leapt |= ahead_ms > 800;
         ledger_keep_silent(&story->caller, (size_t)ahead_ms * SAMPLES_BY_MS, now_ns);
     }
 }

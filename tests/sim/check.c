@@ -55,6 +55,7 @@ static void check_gauges(const struct world *world)
     for (unsigned i = 0; i < world->setting.cores_count; i++) {
         const struct metrics *metrics = &world->metrics[i];
         expect(metrics->calls_live == 0 && metrics->calls_prepared == 0, "calls are counted");
+        expect(metrics->listeners == 0, "listeners are counted");
         expect(metrics->conns_open == 0, "%" PRIu64 " connections are counted",
                metrics->conns_open);
         expect(metrics->send_queued_bytes == 0, "%" PRIu64 " bytes are counted",
@@ -175,6 +176,11 @@ void check_world(const struct world *world)
         check_down(story);
         check_heard(world, story);
     }
+    for (unsigned i = 0; i < world->setting.onlookers_count; i++)
+        onlooker_check(&world->onlookers[i]);
+    for (unsigned i = 0; i < world->setting.readers_count; i++)
+        reader_check(&world->readers[i]);
+    recording_check(world_now());
     check_ends(world);
     check_gauges(world);
 }

@@ -3,6 +3,9 @@
 #include "common/panic.h"
 #include "edge/call/call.h"
 #include "edge/io/resolve.h"
+#include "tests/sim/bounds.h"
+#include "tests/sim/onlooker.h"
+#include "tests/sim/reader.h"
 #include "tests/sim/trace.h"
 
 #include <arpa/inet.h>
@@ -20,10 +23,10 @@ struct waiting {
 
 static struct {
     struct control_config config;
-    struct dice dice;
+    struct dice dice, records;
     struct waiting letters[LETTERS_MAX];
     unsigned letters_count;
-    uint64_t away_from_ns, away_until_ns, order_ns;
+    uint64_t away_from_ns, away_until_ns, order_ns, record_ns;
     struct control_figures figures;
 } control;
 
@@ -43,7 +46,10 @@ void control_open(const struct control_config *config)
     control.config = *config;
     control.figures = (struct control_figures){0};
     control.dice = dice_open(config->seed, 3);
-    control.away_from_ns = control.away_until_ns = control.order_ns = NEVER;
+    control.away_from_ns = control.away_until_ns = control.order_ns = control.record_ns = NEVER;
+    control.records = dice_open(config->seed, 9);
+    if (config->records && dice_chance(&control.records, 500))
+        control.record_ns = kernel_now_ns() + dice_below(&control.records, 3000) * MS;
     if (config->reliable)
         return;
     if (dice_chance(&control.dice, config->misfortune_permille)) {
@@ -136,7 +142,8 @@ static struct plan *make_plan(struct story *story)
         json, sizeof json,
         "{\"call\":\"%s\",\"organization\":\"%s\",\"call_sid\":\"%s\",\"account_sid\":\"%s\","
         "\"ticket\":\"%s\",\"expires_at_ms\":%" PRId64 ",\"home_core\":%u,\"signatures\":[\"%s\"],"
-        "\"duration_max_s\":%u,\"append_ms\":%u,\"ai\":{\"backend\":\"openai_realtime\",\"url\":"
+        "\"duration_max_s\":%u,\"append_ms\":%u,\"record\":%s,\"ai\":{\"backend\":\"openai_"
+        "realtime\",\"url\":"
         "\"%s://127.0.0.1:%u/v1/realtime?model=m\",\"key\":\"sk-sim\",\"format\":\"%s\",\"model\":"
         "\"m\",\"voice\":\"v\",\"instructions\":\"be brief\",\"greeting\":\"%s\","
         "\"transcription_model\":\"%s\",\"language\":\"en\",\"tools\":[],"
@@ -146,10 +153,10 @@ static struct plan *make_plan(struct story *story)
         "\"greeting_interruptible\":%s,\"interrupt_after_ms\":%u,\"session_max_s\":%u}}",
         story->call, story->organization, story->call_sid, story->account_sid, story->ticket,
         kernel_wall_ms() + story->ticket_life_ms, story->home_core, story->signature,
-        story->duration_max_s, story->append_ms, story->ai_tls ? "wss" : "ws",
-        (unsigned)story->ai_port, story->pcm ? "pcm" : "pcmu", greets ? "hello" : "",
-        story->transcribed ? "t" : "", story->firm ? "false" : "true", story->interrupt_after_ms,
-        story->session_max_s);
+        story->duration_max_s, story->append_ms, story->recorded ? "true" : "false",
+        story->ai_tls ? "wss" : "ws", (unsigned)story->ai_port, story->pcm ? "pcm" : "pcmu",
+        greets ? "hello" : "", story->transcribed ? "t" : "", story->firm ? "false" : "true",
+        story->interrupt_after_ms, story->session_max_s);
     assert(bytes > 0 && (size_t)bytes < sizeof json);
     struct plan *plan =
         plan_read(span_from(json, (size_t)bytes), control.config.cores_count, error, sizeof error);
@@ -221,6 +228,24 @@ static void order_say(struct story *story)
     }
 }
 
+static void order_record(uint64_t now_ns)
+{
+    struct dice *dice = &control.records;
+    struct story *story = &control.config.stories[dice_below(dice, control.config.stories_count)];
+    struct link_record order = {.action = (enum link_record_action)dice_below(dice, 4)};
+    if (order.action == LINK_RECORD_STOP && dice_chance(dice, 500))
+        order.action = LINK_RECORD_PAUSE;
+    memcpy(order.call, story->call, sizeof order.call);
+    story->recordings.stopped |= order.action == LINK_RECORD_STOP;
+    control.record_ns = dice_chance(dice, 900) ? now_ns + dice_below(dice, 900) * MS : NEVER;
+    for (unsigned core = 0; core < control.config.cores_count; core++) {
+        struct link_record *copy = malloc(sizeof *copy);
+        assert(copy);
+        *copy = order;
+        write_letter(now_ns, core, (struct letter){.kind = LETTER_RECORD, .content = copy});
+    }
+}
+
 static void give_order(uint64_t now_ns)
 {
     struct story *story =
@@ -238,14 +263,16 @@ uint64_t control_step(uint64_t now_ns)
     uint64_t next_ns = is_away() ? control.away_until_ns : prepare_due(now_ns);
     if (now_ns >= control.order_ns)
         give_order(now_ns);
+    if (now_ns >= control.record_ns)
+        order_record(now_ns);
     uint64_t letters_ns = post_due(now_ns);
     next_ns = letters_ns < next_ns ? letters_ns : next_ns;
-    return control.order_ns < next_ns ? control.order_ns : next_ns;
+    return sooner(next_ns, sooner(control.order_ns, control.record_ns));
 }
 
 /* ---- requests ---- */
 
-static struct link_answer *make_answer(int status, const char *body)
+struct link_answer *control_make_answer(int status, const char *body)
 {
     struct link_answer *answer = calloc(1, sizeof *answer + strlen(body));
     assert(answer);
@@ -261,12 +288,59 @@ static struct link_answer *answer_admit(struct span json)
     struct story *story = find_by_ticket(peer_member(json, "ticket"));
     bool right = story && span_is(peer_member(json, "signature"), story->signature);
     if (!right || story->plan_taken || story->denied)
-        return make_answer(403, "");
-    struct link_answer *answer = make_answer(200, "");
+        return control_make_answer(403, "");
+    struct link_answer *answer = control_make_answer(200, "");
     answer->plan = make_plan(story);
     story->plan_taken = true;
     control.figures.plans++;
     return answer;
+}
+
+static struct link_answer *answer_listen(struct span json)
+{
+    for (unsigned i = 0; i < control.config.onlookers_count; i++)
+        if (span_is(peer_member(json, "ticket"), control.config.onlookers[i].ticket))
+            return onlooker_answer(&control.config.onlookers[i]);
+    sim_fail("a ticket that nobody has");
+}
+
+static struct reader *find_reader(struct span json, const char *name, const char *before)
+{
+    struct span text = peer_member(json, name);
+    size_t bytes = strlen(before);
+    if (!span_starts(text, before))
+        return NULL;
+    unsigned number = (unsigned)strtoul((const char *)text.data + bytes, NULL, 10);
+    return number < control.config.readers_count ? &control.config.readers[number] : NULL;
+}
+
+/* Jansson leaves a key out when memory runs out while it writes. */
+static bool is_garbled(struct span json)
+{
+    static const char *const holes[] = {",\":", "{\":", ",:", "{:"};
+    bool garbled = false;
+    for (size_t i = 0; i < sizeof holes / sizeof holes[0]; i++)
+        garbled |= memmem(json.data, json.bytes, holes[i], strlen(holes[i])) != NULL;
+    expect(!garbled || control.config.forgets, "%.*s", (int)json.bytes, (const char *)json.data);
+    return garbled;
+}
+
+static struct link_answer *answer_for(struct span json)
+{
+    struct span kind = peer_member(json, "kind");
+    struct reader *reader = find_reader(json, "target", "/reader/");
+    if (is_garbled(json))
+        return control_make_answer(400, "");
+    if (span_is(kind, "admit"))
+        return answer_admit(json);
+    if (span_is(kind, "listen"))
+        return answer_listen(json);
+    if (span_is(kind, "more")) {
+        reader = find_reader(json, "ask", "reader ");
+        expect(reader, "more of what nobody asked for");
+        return reader_answer_more(reader, peer_number(json, "from"));
+    }
+    return reader ? reader_answer(reader) : control_make_answer(200, "<Response/>");
 }
 
 bool link_request(struct link *link, unsigned core, uint64_t id, char *json, size_t json_bytes,
@@ -283,10 +357,10 @@ bool link_request(struct link *link, unsigned core, uint64_t id, char *json, siz
         goto done;
     control.figures.http_asked += !admit;
     if (is_away() || misfortune(30)) {
-        answer = make_answer(0, "");
+        answer = control_make_answer(0, "");
         delay_ns = dice_chance(&control.dice, 500) ? 0 : deadline_ms * MS;
     } else {
-        answer = admit ? answer_admit(text) : make_answer(200, "<Response/>");
+        answer = answer_for(text);
     }
     write_letter(kernel_now_ns() + delay_ns, core,
                  (struct letter){.kind = LETTER_ANSWER, .id = id, .content = answer});
@@ -304,18 +378,6 @@ bool link_ready(const struct link *link)
 
 /* ---- events ---- */
 
-static uint64_t number_of(struct span json, const char *name)
-{
-    char sought[64];
-    uint64_t number = 0;
-    int bytes = snprintf(sought, sizeof sought, "\"%s\":", name);
-    const uint8_t *at = memmem(json.data, json.bytes, sought, (size_t)bytes);
-    expect(at, "%s in %.*s", name, (int)json.bytes, (const char *)json.data);
-    for (at += bytes; *at >= '0' && *at <= '9'; at++)
-        number = number * 10 + (unsigned)(*at - '0');
-    return number;
-}
-
 static void take_ending(struct story *story, struct span json)
 {
     struct story_events *events = &story->events;
@@ -326,13 +388,13 @@ static void take_ending(struct story *story, struct span json)
     expect(events->reason != END_NONE, "a reason");
     expect(events->ended++ == 0, "one ending");
     control.figures.ends[events->reason]++;
-    events->early_dropped = number_of(json, "early_dropped_bytes");
-    events->late_dropped = number_of(json, "late_dropped_bytes");
-    events->slow_dropped = number_of(json, "slow_dropped_bytes");
-    events->gap_samples = number_of(json, "gap_samples");
-    events->frames_up = number_of(json, "frames_up");
-    events->bytes_down = number_of(json, "bytes_down");
-    events->duration_ms = number_of(json, "duration_ms");
+    events->early_dropped = peer_number(json, "early_dropped_bytes");
+    events->late_dropped = peer_number(json, "late_dropped_bytes");
+    events->slow_dropped = peer_number(json, "slow_dropped_bytes");
+    events->gap_samples = peer_number(json, "gap_samples");
+    events->frames_up = peer_number(json, "frames_up");
+    events->bytes_down = peer_number(json, "bytes_down");
+    events->duration_ms = peer_number(json, "duration_ms");
 }
 
 /* What the AI asks for comes soon, late, twice or never; some of it ends the call. */
@@ -358,6 +420,36 @@ static void answer_tool(struct story *story, uint64_t number)
     }
 }
 
+static void owe(struct story_events *events, uint64_t seq)
+{
+    expect(events->owed_count < OWED_MAX, "numbers are left out");
+    events->owed[events->owed_count++] = seq;
+}
+
+static bool pay(struct story_events *events, uint64_t seq)
+{
+    for (unsigned i = 0; i < events->owed_count; i++)
+        if (events->owed[i] == seq) {
+            events->owed[i] = events->owed[--events->owed_count];
+            return true;
+        }
+    return false;
+}
+
+/* The number of a recording's end is given when its call lets go of it, and told later. */
+static void take_number(struct story *story, uint64_t seq, bool of_recording)
+{
+    struct story_events *events = &story->events;
+    if (of_recording && seq < events->seq && (pay(events, seq) || control.config.forgets))
+        return;
+    bool may_owe = control.config.forgets || story->recordings.count || story->recordings.failed;
+    expect(seq == events->seq + 1 || (may_owe && seq > events->seq),
+           "seq %" PRIu64 " after %" PRIu64, seq, events->seq);
+    for (uint64_t missing = events->seq + 1; !control.config.forgets && missing < seq; missing++)
+        owe(events, missing);
+    events->seq = seq;
+}
+
 static void take_event(struct span json)
 {
     struct story *story = find_story(peer_member(json, "call"));
@@ -365,12 +457,15 @@ static void take_event(struct span json)
     expect(story && span_is(peer_member(json, "organization"), story->organization), "%.*s",
            (int)json.bytes, (const char *)json.data);
     struct story_events *events = &story->events;
-    expect(events->ended == 0, "nothing after the end");
-    uint64_t seq = number_of(json, "seq");
-    expect(seq == events->seq + 1 || (control.config.forgets && seq > events->seq),
-           "seq %" PRIu64 " after %" PRIu64, seq, events->seq);
-    events->seq = seq;
+    bool of_recording = span_starts(kind, "recording");
+    uint64_t seq = peer_number(json, "seq");
+    expect(events->ended == 0 || of_recording, "nothing after the end");
+    take_number(story, seq, of_recording);
     events->told++;
+    if (of_recording)
+        recording_take(story, kind, json, bounds_clock(story->call));
+    if (span_is(kind, "ended"))
+        story->recordings.clock_at_end = bounds_clock(story->call);
     events->tools += span_is(kind, "tool_call");
     events->started += span_is(kind, "started");
     events->ready += span_is(kind, "ai_ready");

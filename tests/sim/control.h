@@ -14,6 +14,11 @@ struct control_config {
     struct mail *const *inboxes;
     struct story *stories;
     unsigned stories_count;
+    struct onlooker *onlookers;
+    unsigned onlookers_count;
+    struct reader *readers;
+    unsigned readers_count;
+    bool records; /* recordings are begun, paused, resumed and ended by order */
     unsigned misfortune_permille;
     bool reliable; /* no order, no refusal, never away */
     bool forgets;  /* memory runs out: events may be missing */
@@ -26,6 +31,9 @@ uint64_t control_step(uint64_t now_ns);
 
 /* All that waits is posted now: what a link does when it is closed. */
 void control_close(void);
+
+/* malloc'ed, with this body. */
+struct link_answer *control_make_answer(int status, const char *body);
 
 /* What cores take: any pointer will do. */
 struct link *control_link(void);

@@ -123,7 +123,7 @@ int kernel_open_descriptor(struct tcp *tcp, struct listener *listener)
         return -EMFILE;
     for (int i = 0; i < FDS_MAX; i++)
         if (!kernel.fds[i].open) {
-            kernel.fds[i] = (struct descriptor){true, tcp, listener};
+            kernel.fds[i] = (struct descriptor){.open = true, .tcp = tcp, .listener = listener};
             return FD_BASE + i;
         }
     return -EMFILE;
@@ -220,9 +220,19 @@ static struct submission *op_of(const struct io_uring_sqe *sqe)
     case IORING_OP_SEND:
     case IORING_OP_CONNECT:
         return tcp_op(kernel_descriptor(sqe->fd)->tcp, sqe->opcode);
+    case IORING_OP_OPENAT:
+    case IORING_OP_RENAMEAT:
+    case IORING_OP_WRITE:
+        return disk_op(sqe);
     default:
         sim_fail("the opcode %u is not simulated (tests/sim/kernel.c)", sqe->opcode);
     }
+}
+
+static bool is_of_a_file(const struct io_uring_sqe *sqe)
+{
+    return sqe->opcode == IORING_OP_OPENAT || sqe->opcode == IORING_OP_RENAMEAT ||
+           sqe->opcode == IORING_OP_WRITE;
 }
 
 static void start(struct ring *ring, const struct io_uring_sqe *sqe)
@@ -235,6 +245,8 @@ static void start(struct ring *ring, const struct io_uring_sqe *sqe)
         op->act_ns += 2 * kernel_travel_ns();
     } else if (sqe->opcode == IORING_OP_SEND) {
         op->act_ns += kernel_chance(kernel.weather.late_permille) ? kernel_lateness_ns() : 0;
+    } else if (is_of_a_file(sqe)) {
+        disk_begin(op);
     }
 }
 
@@ -254,6 +266,7 @@ static void cancel(struct ring *ring, const struct io_uring_sqe *sqe)
         count = cancel_bell(sqe->fd);
     } else {
         struct descriptor *descriptor = kernel_descriptor(sqe->fd);
+        expect(!descriptor->file, "what a file is asked for is not asked back");
         count =
             descriptor->tcp ? tcp_cancel(descriptor->tcp) : tcp_cancel_accept(descriptor->listener);
     }
@@ -261,14 +274,25 @@ static void cancel(struct ring *ring, const struct io_uring_sqe *sqe)
                 kernel.now_ns + kernel_lateness_ns());
 }
 
-static void close_descriptor(int fd)
+/* Returns when that is answered. */
+static uint64_t close_descriptor(int fd)
 {
+    uint64_t due_ns = kernel.now_ns;
     struct descriptor *descriptor = kernel_descriptor(fd);
-    if (descriptor->listener)
+    if (descriptor->file)
+        due_ns = disk_drop(descriptor->file);
+    else if (descriptor->listener)
         tcp_drop_listener(descriptor->listener);
     else
         tcp_drop(descriptor->tcp);
     *descriptor = (struct descriptor){0};
+    return due_ns + kernel_lateness_ns();
+}
+
+/* Files and connections have numbers of their own. */
+static bool is_file(uint64_t user_data)
+{
+    return user_data >> 56 >= OP_FILE_OPEN;
 }
 
 /* Who closes has got all answers: later ones would be taken for somebody else's. */
@@ -277,9 +301,20 @@ static void check_home(const struct ring *ring, uint64_t user_data)
     uint64_t ref = user_data & REF;
     for (unsigned i = 0; ref && i < kernel.answers_count; i++) {
         const struct answer *answer = &kernel.answers[i];
-        expect(answer->ring != ring || (answer->user_data & REF) != ref,
+        expect(answer->ring != ring || (answer->user_data & REF) != ref ||
+                   is_file(answer->user_data) != is_file(user_data),
                "closed with the answer of op %d on its way", (int)(answer->user_data >> 56));
     }
+}
+
+/* A close is among the disk's until it is answered. */
+unsigned kernel_file_ops(void)
+{
+    unsigned count = disk_busy();
+    for (unsigned i = 0; i < kernel.answers_count; i++)
+        count += is_file(kernel.answers[i].user_data) &&
+                 kernel.answers[i].due_ns <= kernel.now_ns + kernel.weather.late_ns_max;
+    return count;
 }
 
 static void take_submissions(struct ring *ring)
@@ -288,7 +323,8 @@ static void take_submissions(struct ring *ring)
         trace("submit: opcode, fd", sqe->opcode, sqe->fd, (int64_t)sqe->len);
         if (sqe->opcode == IORING_OP_CLOSE) {
             check_home(ring, sqe->user_data);
-            close_descriptor(sqe->fd);
+            kernel_post(ring, sqe->user_data, 0, 0, close_descriptor(sqe->fd));
+        } else if (sqe->opcode == IORING_OP_NOP) {
             kernel_post(ring, sqe->user_data, 0, 0, kernel.now_ns + kernel_lateness_ns());
         } else if (sqe->opcode == IORING_OP_ASYNC_CANCEL) {
             cancel(ring, sqe);
@@ -334,6 +370,7 @@ static uint64_t happen(struct ring *ring)
 {
     uint64_t next_ns = world_step(kernel.now_ns);
     next_ns = sooner(next_ns, tcp_step());
+    next_ns = sooner(next_ns, disk_step());
     step_bells(ring);
     deliver_answers();
     if (kernel.answers_count)
@@ -440,6 +477,7 @@ void kernel_open(struct weather weather, struct scarcity scarcity, uint64_t seed
     kernel.now_ns = 1000 * SECOND;
     kernel.wall_ms = 1789000000000;
     kernel.alone = false;
+    disk_open(&weather.disk, seed);
 }
 
 void kernel_turns(unsigned core)
@@ -455,6 +493,7 @@ void kernel_alone(bool alone)
 void kernel_close(void)
 {
     tcp_close_all();
+    disk_close();
     expect(kernel_open_count() == 0, "%u descriptors are open", kernel_open_count());
     for (size_t i = 0; i < RINGS; i++)
         expect(!kernel.bells[i].poll.active, "a doorbell is watched");
@@ -464,4 +503,5 @@ void kernel_close(void)
 void kernel_free(void)
 {
     tcp_free_all();
+    disk_free();
 }

@@ -1,5 +1,5 @@
 /* kernel: a kernel that is not there, for one core or two: ring_kernel.h over plain memory, with
- * TCP connections whose far ends are the simulated peers. And the clocks.
+ * TCP connections whose far ends are the simulated peers, files (disk.h), and the clocks.
  *
  * A connection is two flows of bytes. What a peer says arrives after a drawn time, in drawn pieces;
  * what the core sends is taken in drawn parts as far as the peer's buffer has room, and its answer
@@ -12,6 +12,7 @@
 
 #include "common/span.h"
 #include "tests/sim/dice.h"
+#include "tests/sim/disk.h"
 
 #define TCPS_MAX   192
 #define NEVER      UINT64_MAX
@@ -37,6 +38,7 @@ struct weather {
     unsigned stall_permille;  /* .. and now and then very long */
     unsigned wall_permille;   /* in a wait: the wall clock jumps */
     unsigned gather_permille; /* a wait goes on for what else comes */
+    struct disk_weather disk;
 };
 
 /* Scarcity: the so-manieth fails; 0: none does. */
@@ -62,6 +64,9 @@ int64_t kernel_wall_ms(void);
 /* Of those that scarcity counts. */
 uint64_t kernel_descriptors(void);
 uint64_t kernel_buffers(void);
+
+/* Ops of files that have not been answered. */
+unsigned kernel_file_ops(void);
 
 /* Descriptors that the cores have. */
 unsigned kernel_open_count(void);

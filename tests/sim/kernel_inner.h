@@ -2,6 +2,7 @@
  *
  *      kernel.c  clocks, chance, descriptors, answers; the rings, what is submitted to them
  *      tcp.c     connections and listeners: the core's end and the far one
+ *      disk.c    files
  * Owner: one state for the process, emptied by kernel_open. Thread: one. */
 #ifndef RINGBRIDGE_TESTS_SIM_KERNEL_INNER_H
 #define RINGBRIDGE_TESTS_SIM_KERNEL_INNER_H
@@ -39,11 +40,13 @@ struct tcp {
 };
 
 struct listener;
+struct disk_file;
 
 struct descriptor {
     bool open;
     struct tcp *tcp;
     struct listener *listener;
+    struct disk_file *file;
 };
 
 /* ---- kernel.c ---- */
@@ -87,5 +90,16 @@ void tcp_drop_listener(struct listener *listener);
 /* Nothing may be left of any; then all are forgotten. */
 void tcp_close_all(void);
 void tcp_free_all(void);
+
+/* ---- disk.c ---- */
+
+/* Where an op of a file is kept; an open makes one. */
+struct submission *disk_op(const struct io_uring_sqe *sqe);
+/* It was just put there. */
+void disk_begin(struct submission *op);
+/* What is due at all files; returns when something is due next. */
+uint64_t disk_step(void);
+/* The core closes it; returns when that is answered. */
+uint64_t disk_drop(struct disk_file *file);
 
 #endif

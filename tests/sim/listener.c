@@ -1,10 +1,12 @@
 /* The listener: the carrier's buffer, which plays in real time what comes, echoes marks when they
  * have been played, and is emptied by clear. It knows to the sample what the caller has heard. */
 #include "common/base64.h"
+#include "common/panic.h"
 #include "tests/sim/story.h"
 #include "tests/sim/trace.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #define SAMPLE_NS     125000
 #define SAMPLES_BY_MS 8
@@ -35,6 +37,36 @@ static void note_place(struct carrier *carrier)
     carrier->places[carrier->places_count++].ledger = carrier->ear.at;
 }
 
+/* What comes now is heard when all before it has been. A frame of the caller's lies at the end of
+ * its time on his clock. */
+static void note_played(struct carrier *carrier, uint64_t place, uint64_t samples)
+{
+    if (carrier->played_count == carrier->played_room) {
+        carrier->played_room = 2 * carrier->played_room + 64;
+        carrier->played =
+            realloc(carrier->played, carrier->played_room * sizeof carrier->played[0]);
+        assert(carrier->played);
+    }
+    uint64_t from_ns = carrier->anchor_ns + (carrier->received - carrier->anchor) * SAMPLE_NS;
+    uint64_t clock = (from_ns - carrier->started_ns) / SAMPLE_NS + FRAME;
+    uint64_t base = carrier->base_ms * SAMPLES_BY_MS;
+    carrier->played[carrier->played_count++] =
+        (struct played){place, samples, clock > base ? clock - base : 0};
+}
+
+/* From this place of the agent's on nothing is. */
+static void forget_played(struct carrier *carrier, uint64_t place)
+{
+    while (carrier->played_count) {
+        struct played *last = &carrier->played[carrier->played_count - 1];
+        if (last->place < place) {
+            last->samples = sooner(last->samples, place - last->place);
+            return;
+        }
+        carrier->played_count--;
+    }
+}
+
 void listener_hear(struct story *story, struct span text, uint64_t now_ns)
 {
     static uint8_t codes[1 << 16];
@@ -52,6 +84,7 @@ void listener_hear(struct story *story, struct span text, uint64_t now_ns)
         carrier->anchor = carrier->received;
         carrier->anchor_ns = now_ns;
     }
+    note_played(carrier, carrier->ear.at - (uint64_t)bytes, (uint64_t)bytes);
     carrier->received += (uint64_t)bytes;
     carrier->heard_bytes += (uint64_t)bytes;
     note_place(carrier);
@@ -114,6 +147,7 @@ void listener_clear(struct story *story, uint64_t now_ns)
     expect(carrier->clears_count < CLEARS_MAX, "room for clears");
     carrier->clears[carrier->clears_count++] = clear;
     carrier->clears_seen++;
+    forget_played(carrier, clear.played);
     carrier->received = carrier->anchor = position;
     carrier->anchor_ns = now_ns;
     carrier->places_count = 0;

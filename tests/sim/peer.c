@@ -163,8 +163,9 @@ bool peer_next(struct peer *peer, struct peer_message *message)
         payload[i] ^= mask[i % 4];
     message->opcode = in[0] & 0xfu;
     message->body = span_from(payload, payload_bytes);
-    expect(message->opcode == PEER_TEXT || message->opcode >= PEER_CLOSE, "opcode %u",
-           message->opcode);
+    expect(message->opcode == PEER_TEXT || message->opcode >= PEER_CLOSE ||
+               (peer->hears_binary && message->opcode == PEER_BINARY),
+           "opcode %u", message->opcode);
     peer->in_first += header_bytes + payload_bytes;
     peer->in_bytes -= header_bytes + payload_bytes;
     return true;
@@ -181,6 +182,18 @@ struct span peer_member(struct span text, const char *name)
     const uint8_t *end = memchr(begin, '"', text.bytes - (size_t)(begin - text.data));
     expect(end, "a string that ends");
     return span_from(begin, (size_t)(end - begin));
+}
+
+uint64_t peer_number(struct span text, const char *name)
+{
+    char sought[64];
+    uint64_t number = 0;
+    int bytes = snprintf(sought, sizeof sought, "\"%s\":", name);
+    const uint8_t *at = memmem(text.data, text.bytes, sought, (size_t)bytes);
+    expect(at, "%s in %.*s", name, (int)text.bytes, (const char *)text.data);
+    for (at += bytes; *at >= '0' && *at <= '9'; at++)
+        number = number * 10 + (unsigned)(*at - '0');
+    return number;
 }
 
 /* ---- out ---- */

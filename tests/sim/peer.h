@@ -15,9 +15,10 @@ struct peer {
     struct tcp *tcp; /* NULL: none */
     struct dice dice;
     bool client, sealed;
-    bool secured;    /* the other side's flight has come */
-    bool notified;   /* its close_notify */
-    bool said_close; /* a close frame was sent */
+    bool secured;      /* the other side's flight has come */
+    bool notified;     /* its close_notify */
+    bool said_close;   /* a close frame was sent */
+    bool hears_binary; /* such messages may come */
     uint8_t record[2 + 255];
     size_t record_bytes;
     uint8_t *in; /* plaintext not used yet; memory stays for the next connection */
@@ -63,5 +64,8 @@ bool peer_next(struct peer *peer, struct peer_message *message);
 
 /* Where a member's text begins and ends: finds "name":" in it. Empty: not there. */
 struct span peer_member(struct span text, const char *name);
+
+/* The number that is a member's value; fails when there is none. */
+uint64_t peer_number(struct span text, const char *name);
 
 #endif

@@ -44,6 +44,21 @@ static void limit_inbox(struct setting *setting, uint64_t n)
     setting->inbox_letters = (unsigned)n;
 }
 
+static void fail_disk(struct setting *setting, uint64_t n)
+{
+    setting->weather.disk.fails_at = n;
+}
+
+static void limit_pages(struct setting *setting, uint64_t n)
+{
+    setting->spools.pages_max = (unsigned)n;
+}
+
+static uint64_t a_couple(void)
+{
+    return 3;
+}
+
 static uint64_t a_few(void)
 {
     return 12;
@@ -66,6 +81,8 @@ static const struct resource {
     {"pool", limit_pool, some},
     {"queue", limit_queue, some},
     {"inbox", limit_inbox, a_few},
+    {"disk", fail_disk, disk_ops},
+    {"pages", limit_pages, a_couple},
 };
 #define RESOURCES (sizeof resources / sizeof resources[0])
 

@@ -3,6 +3,7 @@
 #include "tests/sim/trace.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 void story_excuse(struct story *story, enum end reason)
 {
@@ -94,6 +95,15 @@ static void draw_how_it_is(struct story *story, const struct story_rules *rules)
     story->ai_port = (uint16_t)(20000 + story->number);
 }
 
+/* From dice of its own, so that everything else is as it is without. */
+static void draw_recording(struct story *story, const struct story_rules *rules)
+{
+    struct dice dice = dice_open(rules->seed, 200 + story->number);
+    story->recorded = dice_chance(&dice, rules->recorded_permille);
+    if (story->recorded && rules->lasting && dice_chance(&dice, 300))
+        story->life_ns = dice_between(&dice, 10, dice_chance(&dice, 300) ? 60 : 20) * SECOND;
+}
+
 void story_open(struct story *story, unsigned number, const struct story_rules *rules)
 {
     struct story old = *story;
@@ -106,6 +116,8 @@ void story_open(struct story *story, unsigned number, const struct story_rules *
     story->carrier.peer.tcp = NULL;
     story->carrier.intruder = old.carrier.intruder;
     story->carrier.intruder.tcp = NULL;
+    story->carrier.played = old.carrier.played;
+    story->carrier.played_room = old.carrier.played_room;
     for (size_t i = 0; i < AIS_MAX; i++) {
         story->ais[i].peer = old.ais[i].peer;
         story->ais[i].peer.tcp = NULL;
@@ -117,6 +129,7 @@ void story_open(struct story *story, unsigned number, const struct story_rules *
     pcm_open(&story->agent_pcm);
     resample_open(&story->agent_filter, RESAMPLE_24_TO_8);
     draw_fates(story, rules);
+    draw_recording(story, rules);
     carrier_open(story);
     trace("story: number, fates", number, story->carrier.fate, story->ai_fate);
 }
@@ -125,6 +138,7 @@ void story_free(struct story *story)
 {
     ledger_free(&story->caller);
     ledger_free(&story->agent);
+    free(story->carrier.played);
     peer_free(&story->carrier.peer);
     peer_free(&story->carrier.intruder);
     for (size_t i = 0; i < AIS_MAX; i++)

@@ -14,6 +14,7 @@
 #include "tests/sim/kernel.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/peer.h"
+#include "tests/sim/recording.h"
 
 #define STORIES_MAX   6
 #define AIS_MAX       12   /* connections to one story's AI at a time */
@@ -21,6 +22,7 @@
 #define CLEARS_MAX    1024
 #define PLACES_MAX    1024
 #define MARKS_MAX     160
+#define OWED_MAX      64
 #define NARROW_BYTES  8192      /* what those who do not read take unread */
 #define FRAME         160       /* bytes of 20 ms */
 #define PCM_BYTES_MAX (1 << 17) /* of one append or delta */
@@ -87,6 +89,12 @@ struct clear {
     uint64_t played, received; /* places in the agent's ledger: between them nothing was heard */
 };
 
+/* What has been played, or will be, and when: on the carrier's clock. */
+struct played {
+    uint64_t place, samples; /* in the agent's ledger */
+    uint64_t clock;
+};
+
 struct carrier {
     struct peer peer, intruder; /* who comes with the same ticket */
     struct dice dice;
@@ -119,6 +127,9 @@ struct carrier {
     unsigned places_count;
     struct clear clears[CLEARS_MAX];
     unsigned clears_count;
+    struct played *played; /* memory stays for the next history */
+    unsigned played_count, played_room;
+    bool leapt;   /* his clock began anew, or stood still for long */
     bool inexact; /* pcm, and the filter began anew somewhere: what comes is only counted */
 };
 
@@ -159,8 +170,10 @@ struct ai {
 /* ---- the story ---- */
 
 struct story_events {
-    uint64_t seq;     /* of the last event told */
-    uint64_t refused; /* that the link had no room for */
+    uint64_t seq;            /* of the last event told */
+    uint64_t refused;        /* that the link had no room for */
+    uint64_t owed[OWED_MAX]; /* numbers that were left out: of recordings' ends */
+    unsigned owed_count;
     unsigned told, ended, started, ready, lost, resumed, tools;
     enum end reason;
     uint64_t early_dropped, late_dropped, slow_dropped, gap_samples, frames_up, bytes_down;
@@ -172,8 +185,9 @@ struct story {
     struct dice dice;
     /* how it is */
     bool pcm, carrier_tls, ai_tls, prepared, transcribed, denied, firm;
-    bool strict; /* no misfortune at all: everything must come out exactly */
-    bool chatty; /* the AI says much that means nothing, and calls functions */
+    bool strict;   /* no misfortune at all: everything must come out exactly */
+    bool recorded; /* its plan says so */
+    bool chatty;   /* the AI says much that means nothing, and calls functions */
     unsigned home_core, append_ms, interrupt_after_ms, session_max_s, duration_max_s;
     uint64_t life_ns; /* from start to stop */
     uint64_t prepare_ns;
@@ -198,6 +212,7 @@ struct story {
     /* what control knows */
     bool told, plan_taken, settled; /* settled: nothing more is to be expected of it */
     struct story_events events;
+    struct recordings recordings;
     bool excused[END_COUNT];
 };
 
@@ -208,6 +223,8 @@ struct story_rules {
     unsigned misfortune_permille; /* of the stories that have one */
     unsigned cores_count;
     uint64_t life_ns; /* from start to stop; 0: drawn */
+    unsigned recorded_permille;
+    bool lasting; /* of those some are long: there is something to be seen on the disk */
 };
 
 void story_open(struct story *story, unsigned number, const struct story_rules *rules);

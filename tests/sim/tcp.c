@@ -352,13 +352,6 @@ int ring_kernel_socket(int family)
     return tcp->fd;
 }
 
-/* No core here keeps recordings. */
-int ring_kernel_lock(int fd)
-{
-    (void)fd;
-    never("a file in a world without disks");
-}
-
 /* What lies here is little in any case. */
 void ring_kernel_limit_unsent(int fd)
 {

@@ -83,7 +83,59 @@ static struct io_config draw_bounds(struct dice *dice)
     return io;
 }
 
-struct setting world_draw(uint64_t seed)
+static void keep_recordings(struct setting *setting)
+{
+    setting->spools = (struct spools_config){
+        .on = true, .directory = DISK_DIRECTORY, .files_max = 16, .pages_max = 64};
+    setting->weather.disk =
+        (struct disk_weather){.ns_least = 20 * 1000, .ns_most = 2 * MS, .full_ns = NEVER};
+}
+
+/* Slow, asleep, full, broken; or there is little to keep it in. */
+static void draw_bad_disk(struct setting *setting, struct dice *dice)
+{
+    struct disk_weather *disk = &setting->weather.disk;
+    setting->spools.on = !dice_chance(dice, 50);
+    if (dice_chance(dice, 200))
+        setting->spools.files_max = 1 + (unsigned)dice_below(dice, 3);
+    if (dice_chance(dice, 200))
+        setting->spools.pages_max = 1 + (unsigned)dice_below(dice, 12);
+    disk->short_permille = sometimes(dice, 400, 300);
+    disk->fails_permille = sometimes(dice, 300, 1 + (unsigned)dice_below(dice, 80));
+    if (dice_chance(dice, 200))
+        disk->ns_most = dice_between(dice, 1, 4) * SECOND;
+    if (dice_chance(dice, 300)) {
+        disk->sleeps_ns = dice_below(dice, 6000) * MS;
+        disk->wakes_ns =
+            disk->sleeps_ns + dice_below(dice, dice_chance(dice, 300) ? 60 : 12) * SECOND;
+    }
+    if (dice_chance(dice, 100))
+        disk->full_ns = dice_below(dice, 8000) * MS;
+}
+
+/* Recordings, listeners, long answers: from dice of their own, so that the rest of a history does
+ * not change when they do. */
+static void draw_company(struct setting *setting)
+{
+    struct dice dice = dice_open(setting->seed, 21);
+    bool records = dice_chance(&dice, 350);
+    if (dice_chance(&dice, 250))
+        setting->onlookers_count = 1 + (unsigned)dice_below(&dice, dice_chance(&dice, 300) ? 8 : 2);
+    if (dice_chance(&dice, 150))
+        setting->readers_count = 1 + (unsigned)dice_below(&dice, READERS_MAX);
+    if (!records)
+        return;
+    keep_recordings(setting);
+    setting->recorded_permille = 700;
+    if (dice_chance(&dice, 300))
+        setting->weather.disk.ns_most = 40 * MS;
+    if (dice_chance(&dice, 250) && !setting->weather.wall_permille)
+        setting->spools.file_blocks_max = 2 + (unsigned)dice_below(&dice, 3);
+    if (!setting->strict)
+        draw_bad_disk(setting, &dice);
+}
+
+static struct setting draw_alone(uint64_t seed)
 {
     struct dice dice = dice_open(seed, 0);
     struct setting setting = {.seed = seed, .strict = dice_chance(&dice, 250)};
@@ -113,6 +165,13 @@ struct setting world_draw(uint64_t seed)
     return setting;
 }
 
+struct setting world_draw(uint64_t seed)
+{
+    struct setting setting = draw_alone(seed);
+    draw_company(&setting);
+    return setting;
+}
+
 struct setting world_draw_short(uint64_t seed)
 {
     struct dice dice = dice_open(seed, 0);
@@ -127,12 +186,21 @@ struct setting world_draw_short(uint64_t seed)
                               .drain_after_ns = NEVER,
                               .drain_ms = 5000};
     setting.io = (struct io_config){.conns_max = 64, .receive_buffers = 64, .ring_entries = 64};
+    if (seed > 2) {
+        keep_recordings(&setting);
+        setting.recorded_permille = 1000;
+        setting.onlookers_count = setting.readers_count = 1;
+    }
     return setting;
 }
 
 struct setting world_draw_hour(uint64_t seed)
 {
     struct setting setting = world_draw_short(seed);
+    if (seed % 2 == 0) {
+        keep_recordings(&setting);
+        setting.recorded_permille = 1000;
+    }
     setting.strict = true;
     setting.cores_count = 1;
     setting.life_ns = 3600 * SECOND;
@@ -192,6 +260,9 @@ static bool are_settled(void)
     for (unsigned i = 0; i < world.setting.askers_count; i++)
         if (!world.askers[i].over)
             return false;
+    for (unsigned i = 0; i < world.setting.readers_count; i++)
+        if (!world.readers[i].over)
+            return false;
     return true;
 }
 
@@ -220,11 +291,27 @@ uint64_t world_step(uint64_t now_ns)
     }
     for (unsigned i = 0; i < world.setting.askers_count; i++)
         next_ns = sooner(next_ns, asker_step(&world.askers[i], now_ns));
+    for (unsigned i = 0; i < world.setting.onlookers_count; i++)
+        next_ns = sooner(next_ns, onlooker_step(&world.onlookers[i], now_ns));
+    for (unsigned i = 0; i < world.setting.readers_count; i++)
+        next_ns = sooner(next_ns, reader_step(&world.readers[i], now_ns));
     check_bounds(&world);
     return sooner(next_ns, step_drain(now_ns));
 }
 
 /* ---- life ---- */
+
+static void open_company(void)
+{
+    const struct setting *setting = &world.setting;
+    struct dice dice = dice_open(setting->seed, 10);
+    for (unsigned i = 0; i < setting->onlookers_count; i++) {
+        const struct story *story = &world.stories[dice_below(&dice, setting->stories_count)];
+        onlooker_open(&world.onlookers[i], story, dice_open(dice_draw(&dice), 11));
+    }
+    for (unsigned i = 0; i < setting->readers_count; i++)
+        reader_open(&world.readers[i], i, setting->strict, dice_open(dice_draw(&dice), 12));
+}
 
 static void open_stories(void)
 {
@@ -234,7 +321,10 @@ static void open_stories(void)
                                 .strict = setting->strict,
                                 .misfortune_permille = setting->misfortune_permille,
                                 .cores_count = setting->cores_count,
-                                .life_ns = setting->life_ns};
+                                .life_ns = setting->life_ns,
+                                .recorded_permille = setting->recorded_permille,
+                                .lasting = setting->weather.disk.wakes_ns > 0 ||
+                                           setting->weather.disk.ns_most > SECOND};
     for (unsigned i = 0; i < setting->stories_count; i++) {
         struct story *story = &world.stories[i];
         story_open(story, i, &rules);
@@ -271,7 +361,8 @@ static bool open_core(unsigned index)
                                  .tls_client = (struct tls_client *)(void *)&world,
                                  .inboxes = world.inboxes,
                                  .metrics = &world.metrics[index],
-                                 .io = world.setting.io};
+                                 .io = world.setting.io,
+                                 .spools = world.setting.spools};
     struct sockaddr_in plain = {.sin_family = AF_INET,
                                 .sin_port = htons((uint16_t)(PORT_PLAIN + index))};
     struct sockaddr_in tls = {.sin_family = AF_INET,
@@ -306,6 +397,8 @@ static void turn_cores(void)
                 continue;
             running[i] = false;
             left--;
+            bounds_rest(world.cores[i]);
+            world.finish_ns = sooner(world.finish_ns, kernel_now_ns());
             kernel_alone(true);
             core_finish(world.cores[i]);
             kernel_alone(false);
@@ -321,18 +414,24 @@ static void open_world(const struct setting *setting)
     memset(world.cores, 0, sizeof world.cores);
     kernel_open(setting->weather, setting->scarcity, setting->seed);
     world.began_ns = kernel_now_ns();
-    world.settled_ns = NEVER;
+    world.settled_ns = world.finish_ns = NEVER;
     world.drain_ns = setting->drain_after_ns == NEVER ? world.began_ns + LIFE_NS_MAX
                                                       : world.began_ns + setting->drain_after_ns;
     alloc_begin(setting->scarcity.allocation);
     for (unsigned i = 0; i < setting->cores_count; i++)
         world.inboxes[i] = mail_open(setting->inbox_letters);
     open_stories();
+    open_company();
     struct control_config control = {.seed = setting->seed,
                                      .cores_count = setting->cores_count,
                                      .inboxes = world.inboxes,
                                      .stories = world.stories,
                                      .stories_count = setting->stories_count,
+                                     .onlookers = world.onlookers,
+                                     .onlookers_count = setting->onlookers_count,
+                                     .readers = world.readers,
+                                     .readers_count = setting->readers_count,
+                                     .records = setting->spools.directory > 0 && !setting->scarce,
                                      .misfortune_permille = setting->misfortune_permille,
                                      .reliable = setting->strict || setting->scarce,
                                      .forgets = setting->scarcity.allocation};
@@ -353,6 +452,10 @@ static void close_world(void)
     }
     for (unsigned i = 0; i < world.setting.askers_count; i++)
         asker_leave(&world.askers[i]);
+    for (unsigned i = 0; i < world.setting.onlookers_count; i++)
+        onlooker_leave(&world.onlookers[i]);
+    for (unsigned i = 0; i < world.setting.readers_count; i++)
+        reader_leave(&world.readers[i]);
     for (unsigned i = 0; i < world.setting.cores_count; i++)
         mail_close(world.inboxes[i]);
     kernel_close();
@@ -398,5 +501,9 @@ void world_free(void)
         story_free(&world.stories[i]);
     for (unsigned i = 0; i < ASKERS_MAX; i++)
         peer_free(&world.askers[i].peer);
+    for (unsigned i = 0; i < ONLOOKERS_MAX; i++)
+        peer_free(&world.onlookers[i].peer);
+    for (unsigned i = 0; i < READERS_MAX; i++)
+        peer_free(&world.readers[i].peer);
     kernel_free();
 }

@@ -6,6 +6,8 @@
 #include "edge/core.h"
 #include "tests/sim/asker.h"
 #include "tests/sim/control.h"
+#include "tests/sim/onlooker.h"
+#include "tests/sim/reader.h"
 
 #define CORES      2
 #define ASKERS_MAX 4
@@ -19,7 +21,10 @@ struct setting {
     bool scarce; /* something runs out, and calls may end of it */
     unsigned misfortune_permille;
     unsigned cores_count, calls_max, stories_count, askers_count, inbox_letters;
-    struct io_config io;     /* its bounds */
+    unsigned onlookers_count, readers_count;
+    unsigned recorded_permille; /* of the stories */
+    struct io_config io;        /* its bounds */
+    struct spools_config spools;
     uint64_t life_ns;        /* of each call, from start to stop; 0: drawn */
     uint64_t drain_after_ns; /* NEVER: when all is over */
     unsigned drain_ms;       /* that running calls get then */
@@ -32,8 +37,11 @@ struct world {
     struct metrics metrics[CORES];
     struct story stories[STORIES_MAX];
     struct asker askers[ASKERS_MAX];
+    struct onlooker onlookers[ONLOOKERS_MAX];
+    struct reader readers[READERS_MAX];
     bool draining, opened;
     uint64_t began_ns, drain_ns, settled_ns;
+    uint64_t finish_ns; /* a core has turned for the last time; NEVER */
     size_t queued_bytes_max;
 };
 
