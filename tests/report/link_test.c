@@ -174,6 +174,53 @@ static void refuses_bad_answers(void **state)
                 (double)count);
 }
 
+/* The beginning of a long answer, exactly as it is promised, or no answer. */
+static void judges_beginnings_of_long_answers(void **state)
+{
+    struct link_scene *scene = *state;
+    static char longest[400], too_long[400];
+    snprintf(longest, sizeof longest, "{\"status\":200,\"more\":{\"ask\":\"%0*d\",\"bytes\":5}}",
+             DOWNLOAD_ASK_BYTES_MAX, 7);
+    snprintf(too_long, sizeof too_long, "{\"status\":200,\"more\":{\"ask\":\"%0*d\",\"bytes\":5}}",
+             DOWNLOAD_ASK_BYTES_MAX + 1, 7);
+    const struct {
+        const char *json, *body;
+        uint64_t whole_bytes;
+    } cases[] = {
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":5}}", "body", 5},
+        {longest, "body", 5},
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":9007199254740993}}", "body",
+         9007199254740993},
+        {too_long, "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":\"\",\"bytes\":5}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":7,\"bytes\":5}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"bytes\":5}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":\"a\"}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":\"5\"}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":5.0}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":-5}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":99999999999999999999}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":4}}", "body", 0}, /* nothing is left */
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":3}}", "body", 0},
+        {"{\"status\":200,\"more\":{\"ask\":\"a\",\"bytes\":5}}", "", 0}, /* nothing is here */
+        {"{\"status\":206,\"more\":{\"ask\":\"a\",\"bytes\":5}}", "body", 0},
+        {"{\"status\":404,\"more\":{\"ask\":\"a\",\"bytes\":5}}", "body", 0},
+        {"{\"status\":200,\"more\":[]}", "body", 0},
+        {"{\"status\":200,\"more\":\"a\"}", "body", 0},
+        {"{\"status\":200,\"more\":null}", "body", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct link_answer *answer = exchange(scene, cases[i].json, cases[i].body);
+        bool good = cases[i].whole_bytes != 0;
+        if (answer->status != (good ? 200 : 0) || answer->whole_bytes != cases[i].whole_bytes ||
+            answer->body_bytes != (good ? strlen(cases[i].body) : 0) ||
+            (answer->more_ask[0] != '\0') != good)
+            fail_msg("%s: %d, %llu bytes, \"%s\"", cases[i].json, answer->status,
+                     (unsigned long long)answer->whole_bytes, answer->more_ask);
+        link_answer_free(answer);
+    }
+}
+
 static void bounds_bodies(void **state)
 {
     struct link_scene *scene = *state;
@@ -425,6 +472,7 @@ int main(void)
         with(carries_requests_and_answers),
         with(reads_heads),
         with(refuses_bad_answers),
+        with(judges_beginnings_of_long_answers),
         with(bounds_bodies),
         with(admits_with_a_plan),
         with(answers_late_ones_itself),
