@@ -184,7 +184,8 @@ static void what_waited_too_long_is_not_begun(void **state)
 {
     (void)state;
     world_tool("note", "leave_message", NULL);
-    int64_t seq = world_called_at("note", "{\"message\":\"Late.\"}", clock_wall_ms() - 20001);
+    int64_t seq =
+        world_called_at("note", "{\"message\":\"Late.\"}", clock_wall_ms() - WORLD_DEADLINE_MS - 1);
     world_carry_out();
     world_expect(seq, "could not be begun in time and was not done");
     assert_string_equal(database_ask("SELECT count(*) FROM left_messages"), "0");
@@ -243,6 +244,8 @@ static void a_result_goes_to_its_edge_until_it_is_there(void **state)
         char id[37];
         snprintf(id, sizeof id, "%s", db_cell(rows, 0, 0));
         db_rows_free(rows);
+        assert_string_equal(database_ask("SELECT sent_at <= now() FROM tool_calls"), "t");
+        database_do("UPDATE tool_calls SET sent_at = now() + interval '1 hour'");
         assert_int_equal(tools_take_results(world.db, &edge, 1, &rows), DB_OK);
         assert_int_equal(db_rows_count(rows), 0);
         db_rows_free(rows);

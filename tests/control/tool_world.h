@@ -9,10 +9,11 @@
 #include "control/base/options.h"
 #include "control/tools/tool_pool.h"
 
-#define WORLD_RUN      "11111111-1111-4111-8111-111111111111" /* of this control */
-#define WORLD_RUN_DEAD "22222222-2222-4222-8222-222222222222" /* of one that has died */
-#define WORLD_EDGE     "33333333-3333-4333-8333-333333333333"
-#define WORLD_ACCOUNT  "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define WORLD_DEADLINE_MS 120000                                 /* of every call of a function */
+#define WORLD_RUN         "11111111-1111-4111-8111-111111111111" /* of this control */
+#define WORLD_RUN_DEAD    "22222222-2222-4222-8222-222222222222" /* of one that has died */
+#define WORLD_EDGE        "33333333-3333-4333-8333-333333333333"
+#define WORLD_ACCOUNT     "ACaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 struct db;
 
