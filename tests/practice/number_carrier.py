@@ -55,7 +55,7 @@ class NumberCarrier:
                          accounts.items()}
         self.main = next(iter(accounts))
         self.shelf, self.numbers = {}, {}  # what can be bought; what was, by sid
-        self.sold, self.released, self.asked = [], [], []  # in order, never forgotten
+        self.sold, self.released, self.asked, self.asked_in = [], [], [], []  # in order, never forgotten; in which account
         self.mishaps = {}   # "buy": [..] how each next request of a kind goes wrong; see wrong()
         self.lock = threading.Lock()
         self.gate, self.held = threading.Event(), threading.Event()  # a mishap "hold" waits for the gate
@@ -124,6 +124,7 @@ class NumberCarrier:
         parts = path.removeprefix(ROOT).removesuffix(".json").strip("/").split("/")
         kind, does = self.find(handler.command, parts)
         self.asked.append((kind, fields))
+        self.asked_in.append((kind, parts[0]))
         if not does or not path.startswith(ROOT) or not path.endswith(".json"):
             return self.say(handler, *refusal(404, 20404, f"The requested resource {path} was not found"))
         if not self.may(handler, parts):
