@@ -6,6 +6,7 @@
 #include "control/api/api_rows.h"
 #include "control/base/json_read.h"
 #include "control/base/limit.h"
+#include "control/base/syscalls.h"
 #include "control/base/uuid.h"
 #include "control/catch_up.h"
 #include "control/db/migrate.h"
@@ -241,6 +242,13 @@ static bool open_all(struct serving *serving, const struct options *options)
            open_link(serving, options);
 }
 
+/* Everything is open: from here on only what serving takes. */
+static bool shut_doors(struct serving *serving, const struct options *options)
+{
+    return !options->sandbox ||
+           sandbox_close(&syscalls_control, serving->error, sizeof serving->error);
+}
+
 /* After the workers that hand on to it. */
 static void close_api(struct serving *serving)
 {
@@ -313,7 +321,7 @@ int serve_run(const struct options *options)
     int signal_number = 0;
     json_read_open();
     block_signals(&signals);
-    bool opened = open_all(&serving, options);
+    bool opened = open_all(&serving, options) && shut_doors(&serving, options);
     if (opened) {
         log_info("control serves", log_text("socket", options->socket_path),
                  log_number("workers", options->workers), log_text("run", serving.run),

@@ -3,13 +3,14 @@
 #include "common/confine.h"
 #include "common/log.h"
 #include "common/panic.h"
+#include "common/sandbox.h"
 #include "edge/core.h"
 #include "edge/io/file.h"
 #include "edge/memory.h"
 #include "edge/options.h"
 #include "edge/report/expose.h"
 #include "edge/report/flight.h"
-#include "edge/sandbox.h"
+#include "edge/syscalls.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -157,7 +158,8 @@ static bool start_cores(void)
 static bool shut_doors(void)
 {
     char error[256];
-    return !edge.options.sandbox || sandbox_close(error, sizeof error) || fail(error);
+    return !edge.options.sandbox || sandbox_close(&syscalls_edge, error, sizeof error) ||
+           fail(error);
 }
 
 static void reload(void)

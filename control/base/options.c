@@ -84,6 +84,7 @@ static bool set(struct options *options, struct source source, const char *text,
                 size_t room)
 {
     static const char *const switches[] = {"0", "1", "false", "true", "no", "yes", NULL};
+    static const char *const states[] = {"off", "on", NULL};
     static const char *const formats[] = {"text", "json", NULL};
     static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
     void *place = (char *)options + source.row->offset;
@@ -99,6 +100,11 @@ static bool set(struct options *options, struct source source, const char *text,
         if (!set_choice(&index, switches, source, text, error, room))
             return false;
         *(bool *)place = index % 2;
+        return true;
+    case OPTIONS_ON:
+        if (!set_choice(&index, states, source, text, error, room))
+            return false;
+        *(bool *)place = index;
         return true;
     case OPTIONS_FORMAT:
         if (!set_choice(&index, formats, source, text, error, room))

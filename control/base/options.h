@@ -30,6 +30,7 @@ struct options {
     const char *media_dir;     /* --media-dir */
     const char *spool_dir;     /* --spool, or NULL */
     const char *journal_dir;   /* --journal, or NULL */
+    bool sandbox;              /* --sandbox: only the system calls that it uses */
     const char *public_url;    /* https base that Twilio sees, without closing slash; or NULL */
     const char *websocket_url; /* wss base for Stream URLs, without closing slash; made from
                                   public_url when not given; or NULL */

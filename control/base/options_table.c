@@ -5,6 +5,13 @@
 #define CARRIER    " serve doctor number account "
 #define MEDIA      " serve doctor recordings "
 
+/* Sanitizers make system calls of their own. */
+#ifdef RINGBRIDGE_RELEASE
+#define SANDBOX_STANDARD "on"
+#else
+#define SANDBOX_STANDARD "off"
+#endif
+
 const struct options_row options_table[] = {
     {"database", "DATABASE_URL", OPTIONS_TEXT, AT(database_url), 0, 0, NULL, "URL", NULL,
      "PostgreSQL, as the owner of the schema or a member of ringbridge_admin and "
@@ -33,6 +40,8 @@ const struct options_row options_table[] = {
     {"journal", "RINGBRIDGE_JOURNAL", OPTIONS_TEXT, AT(journal_dir), 0, 0, NULL, "DIR", SERVING,
      "Where webhooks are kept while the database is away; a directory of this control's own. "
      "Default: nowhere: callbacks are refused then, and callers wait"},
+    {"sandbox", "RINGBRIDGE_SANDBOX", OPTIONS_ON, AT(sandbox), 0, 0, SANDBOX_STANDARD, "on|off",
+     SERVING, "Once it serves, only the system calls that it uses; off for debuggers"},
     {"public-url", "PUBLIC_URL", OPTIONS_BASE, AT(public_url), 0, 0, NULL, "URL",
      " serve doctor number verify-signature recordings ",
      "https base under which Twilio reaches the webhooks; signatures are checked against it"},

@@ -10,6 +10,7 @@ enum options_type {
     OPTIONS_BASE,   /* const char *, slashes at its end do not count */
     OPTIONS_NUMBER, /* unsigned, within lowest and highest */
     OPTIONS_SWITCH, /* bool; the flag takes no value, the variable takes 1 or 0 */
+    OPTIONS_ON,     /* bool: on or off */
     OPTIONS_FORMAT, /* enum log_format */
     OPTIONS_LEVEL,  /* enum log_level */
     OPTIONS_KEY     /* secret for struct seal: no place of its own */

@@ -35,7 +35,7 @@ HOMES = {
     r"libpq-fe\.h": r"control/db/db",
     r"(opus/)?opus(enc)?\.h": r"control/media/opus|tests/",
     r"curl/curl\.h": r"control/net/(http|smtp)_client",
-    r"seccomp\.h": r"edge/sandbox",
+    r"seccomp\.h": r"common/sandbox",
     r"expat\.h": r"control/media/store_s3_list|tests/|bench/",
     r"http_parser\.h": r"edge/wire/http|tests/",
 }
