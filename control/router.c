@@ -5,6 +5,7 @@
 #include "common/panic.h"
 #include "control/admit.h"
 #include "control/api/api_answer.h"
+#include "control/base/address.h"
 #include "control/base/limit.h"
 #include "control/service/listen_ticket.h"
 #include "control/service/media_link.h"
@@ -81,9 +82,9 @@ static enum metrics_outcome put_off(struct webhook *webhook, int status, unsigne
  * so a carrier behind the same proxy as whoever floods us is not touched. */
 static bool may_be_refused(const struct webhook *webhook, unsigned *wait_s)
 {
-    char key[48];
+    char key[ADDRESS_KEY_BYTES];
     const char *peer = json_string_value(json_object_get(webhook->request->object, "peer"));
-    snprintf(key, sizeof key, "%.45s", peer && peer[0] ? peer : "somebody");
+    address_write_key(peer && peer[0] ? peer : "somebody", key);
     return limit_take(webhook->service->limit, key, ROUTER_REFUSALS_PER_MINUTE,
                       clock_monotonic_ns(), wait_s);
 }
@@ -148,7 +149,7 @@ static bool account_may(const struct webhook *webhook, unsigned *wait_s)
 {
     char account_sid[48];
     webhook_text(webhook, "AccountSid", account_sid, sizeof account_sid);
-    return limit_take(webhook->service->limit, account_sid, ROUTER_ACCOUNT_PER_MINUTE,
+    return limit_take(webhook->service->limit, account_sid, webhook->service->options->account_rate,
                       clock_monotonic_ns(), wait_s);
 }
 
@@ -160,9 +161,10 @@ static enum metrics_outcome pass_door(struct webhook *webhook, const struct rout
         return outcome;
     if (!signed_well(webhook))
         return refuse_signature(webhook);
-    if (!account_may(webhook, &wait_s))
-        return put_off(webhook, 429, wait_s);
-    return route->answer(webhook);
+    if (account_may(webhook, &wait_s))
+        return route->answer(webhook);
+    /* 429 would end the call, or send it to the number's fallback; a callback comes again. */
+    return has_a_caller(webhook) ? webhook_answer_softly(webhook) : put_off(webhook, 429, wait_s);
 }
 
 static enum metrics_outcome read_and_pass(struct webhook *webhook, const struct route *route)

@@ -4,8 +4,10 @@
  * configured at Twilio. Signature first: a webhook reaches its handler only when it was signed by
  * an account we know; before that nothing is read beyond what the check needs.
  * Rates (limit.h): an address may be refused so often, then 429 comes at once, for what has no
- * signature before anything is read; an account may be answered so often, which is far beyond what
- * a carrier sends (1,000 a second). What is signed well never pays for its neighbour's refusals.
+ * signature before anything is read (of IPv6 a /64 is an address); an account may be answered so
+ * often (--account-rate), which is far beyond what a carrier sends (1,000 a second): then callers
+ * hear "one moment" and come again, so many times, and callbacks get 429. What is signed well never
+ * pays for its neighbour's refusals.
  * An answer whose deadline has passed is not sent: the edge has answered itself. Thread: a worker.
  */
 #ifndef RINGBRIDGE_CONTROL_ROUTER_H
@@ -14,8 +16,7 @@
 #include "control/link/pool.h"
 #include "control/service/service.h"
 
-#define ROUTER_REFUSALS_PER_MINUTE 1200   /* of one address; 200 of them at once */
-#define ROUTER_ACCOUNT_PER_MINUTE  240000 /* of one account; 40,000 of them at once */
+#define ROUTER_REFUSALS_PER_MINUTE 1200 /* of one address; 200 of them at once */
 
 /* For pool_config.answer; context is the struct service. */
 void router_answer(void *context, struct db *db, struct work *work);

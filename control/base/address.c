@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 struct block {
@@ -81,4 +82,18 @@ bool address_text_is_public(const char *text)
     if (inet_pton(AF_INET, text, &four) == 1)
         return is_public_4(ntohl(four.s_addr));
     return inet_pton(AF_INET6, text, &six) == 1 && is_public_6(six.s6_addr);
+}
+
+const char *address_write_key(const char *text, char key[ADDRESS_KEY_BYTES])
+{
+    struct in6_addr six;
+    if (inet_pton(AF_INET6, text, &six) != 1) {
+        snprintf(key, ADDRESS_KEY_BYTES, "%s", text);
+    } else if (IN6_IS_ADDR_V4MAPPED(&six)) {
+        inet_ntop(AF_INET, six.s6_addr + 12, key, ADDRESS_KEY_BYTES);
+    } else {
+        memset(six.s6_addr + 8, 0, 8);
+        inet_ntop(AF_INET6, &six, key, ADDRESS_KEY_BYTES);
+    }
+    return key;
 }

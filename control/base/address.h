@@ -13,9 +13,16 @@
 #include <stdbool.h>
 #include <sys/socket.h>
 
+#define ADDRESS_KEY_BYTES 48
+
 bool address_is_public(const struct sockaddr *address);
 
 /* The same of an address as text ("192.0.2.1", "2001:db8::1"); false for what is not one. */
 bool address_text_is_public(const char *text);
+
+/* Whom a rate is counted for, as the edge's door does it (edge/io/door.h): of an IPv6 address its
+ * first 64 bits, which is what one customer gets; an IPv4 one in IPv6's clothes is the IPv4 one.
+ * What is no address is itself, cut. Returns key. */
+const char *address_write_key(const char *text, char key[ADDRESS_KEY_BYTES]);
 
 #endif

@@ -27,6 +27,7 @@ struct options {
     unsigned job_workers;      /* --job-workers */
     unsigned tool_workers;     /* --tool-workers */
     unsigned api_workers;      /* --api-workers; 0: no API */
+    unsigned account_rate;     /* --account-rate: webhooks of one account, a minute */
     const char *media_dir;     /* --media-dir */
     const char *spool_dir;     /* --spool, or NULL */
     const char *journal_dir;   /* --journal, or NULL */

@@ -32,6 +32,10 @@ const struct options_row options_table[] = {
     {"api-workers", "RINGBRIDGE_API_WORKERS", OPTIONS_NUMBER, AT(api_workers), 0, 64, "4", "N",
      SERVING,
      "Threads that answer the REST API, apart from those of webhooks; 0: this control has no API"},
+    {"account-rate", "RINGBRIDGE_ACCOUNT_RATE", OPTIONS_NUMBER, AT(account_rate), 1, 6000000,
+     "240000", "N", SERVING,
+     "Webhooks of one account that are answered in a minute, a sixth of them at once; beyond that "
+     "callers are asked to wait a moment"},
     {"media-dir", "RINGBRIDGE_MEDIA_DIR", OPTIONS_TEXT, AT(media_dir), 0, 0,
      "/var/lib/ringbridge/media", "DIR", " serve doctor recordings ",
      "Where recordings and attachments are kept"},

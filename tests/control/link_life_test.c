@@ -291,6 +291,39 @@ static void a_flood_of_invented_accounts_is_refused(void **state)
     world_hang_up(&edge);
 }
 
+/* What this address is told of a webhook that nobody has signed. */
+static int refusal_of(struct world_edge *edge, const char *peer)
+{
+    char json[512];
+    snprintf(json, sizeof json,
+             "{\"kind\":\"http\",\"method\":\"POST\",\"target\":\"/api/twilio/incoming-call\","
+             "\"peer\":\"%s\",\"headers\":{},\"deadline_ms\":15000}",
+             peer);
+    struct world_answer answer = world_ask(edge, json, "", 0);
+    int status = answer.status;
+    assert_true(status == 403 || (status == 429 && answer.retry_after));
+    world_answer_free(&answer);
+    return status;
+}
+
+/* As at the edge's door: whoever has a /64 has no more than whoever has an address. */
+static void a_customers_addresses_share_their_refusals(void **state)
+{
+    (void)state;
+    struct world_edge edge;
+    char peer[64];
+    int status = 403;
+    world_connect(&edge, &control, "edge-1", 1);
+    for (unsigned i = 1; i <= 20000 && status == 403; i++) {
+        snprintf(peer, sizeof peer, "2001:db8:7:8::%x:%x", i / 100, i);
+        status = refusal_of(&edge, peer);
+    }
+    assert_int_equal(status, 429);
+    assert_int_equal(refusal_of(&edge, "2001:db8:7:9::1"), 403); /* a neighbour */
+    assert_int_equal(call_status(&edge, WORLD_ACCOUNT, WORLD_TOKEN, NUMBER_A), 200);
+    world_hang_up(&edge);
+}
+
 /* ---- the database away ---- */
 
 static void expect_soft(struct world_edge *edge, const char *target, const char *redirect)
@@ -346,6 +379,59 @@ static void without_its_database_it_says_one_moment(void **state)
         "kept meanwhile");
     assert_int_equal(call_status(&edge, WORLD_ACCOUNT, WORLD_TOKEN, NUMBER_A), 200);
     world_hang_up(&edge);
+}
+
+/* ---- an account beyond its rate ---- */
+
+/* One webhook that takes what is left of the account's minute. A minute may pass between two on a
+ * busy machine; then the next one takes it. Returns verbs, and where it leads. */
+static struct world_twiml beyond_its_rate(struct world_edge *edge, const char *target)
+{
+    struct world_twiml twiml;
+    do {
+        char call_sid[35];
+        struct world_answer answer =
+            call_in(edge, WORLD_ACCOUNT, WORLD_TOKEN, target, new_call(call_sid), NUMBER_A);
+        assert_int_equal(answer.status, 200);
+        world_read_twiml(&answer, &twiml);
+        world_answer_free(&answer);
+    } while (strstr(twiml.verbs, "Connect"));
+    return twiml;
+}
+
+/* Words and another try, so many times, for whoever waits with a caller; 429 for the others, which
+ * come again by themselves; and nobody pays for his neighbour. */
+static void an_account_beyond_its_rate_hears_one_moment(void **state)
+{
+    (void)state;
+    struct world_edge edge;
+    struct world_answer answer;
+    char call_sid[35];
+    world_stop(&control, SIGTERM);
+    setenv("RINGBRIDGE_ACCOUNT_RATE", "1", 1);
+    world_start(&control);
+    world_connect(&edge, &control, "edge-1", 1);
+    struct world_twiml twiml = beyond_its_rate(&edge, "/api/twilio/incoming-call");
+    assert_string_equal(twiml.verbs, "Say Pause Redirect ");
+    assert_string_equal(twiml.redirect, WORLD_PUBLIC "/api/twilio/incoming-call?wait=1");
+    twiml = beyond_its_rate(&edge, "/api/twilio/incoming-call?wait=1");
+    assert_string_equal(twiml.verbs, "Pause Redirect ");
+    assert_string_equal(twiml.redirect, WORLD_PUBLIC "/api/twilio/incoming-call?wait=2");
+    twiml = beyond_its_rate(&edge, "/api/twilio/incoming-call?wait=20");
+    assert_string_equal(twiml.verbs, "Say Hangup ");
+    do
+        answer = call_in(&edge, WORLD_ACCOUNT, WORLD_TOKEN, "/api/twilio/status-callback",
+                         new_call(call_sid), NUMBER_A);
+    while (answer.status == 204);
+    assert_int_equal(answer.status, 429);
+    assert_non_null(answer.retry_after);
+    world_answer_free(&answer);
+    assert_int_equal(call_status(&edge, WORLD_ACCOUNT, "guess", NUMBER_A), 403);
+    assert_int_equal(call_status(&edge, ACCOUNT_B, TOKEN_B, NUMBER_B), 200);
+    world_hang_up(&edge);
+    world_stop(&control, SIGTERM);
+    unsetenv("RINGBRIDGE_ACCOUNT_RATE");
+    world_start(&control);
 }
 
 /* ---- what it says of itself ---- */
@@ -516,6 +602,8 @@ int main(void)
         cmocka_unit_test(without_its_database_it_says_one_moment),
         cmocka_unit_test(the_log_tells_the_story_without_secrets),
         cmocka_unit_test(a_flood_of_invented_accounts_is_refused),
+        cmocka_unit_test(a_customers_addresses_share_their_refusals),
+        cmocka_unit_test(an_account_beyond_its_rate_hears_one_moment),
         cmocka_unit_test(a_second_control_on_the_same_socket_gives_up),
         cmocka_unit_test(told_to_stop_it_finishes_what_it_began),
     };
