@@ -169,11 +169,10 @@ void io_close(struct io *io)
             conn_abort(io, conn);
     file_close_all(io);
     uint64_t give_up_ms = io->now_ms + CLOSE_WAIT_MS;
-    do {
+    do { /* what a disk reads from has to be there until it answers, however long that takes */
         turn_silently(io);
         assert(is_home(io) || io->now_ms < give_up_ms);
-    } while (!is_home(io) ||
-             io->files.live); /* what a disk reads from has to be there until then */
+    } while (!is_home(io) || io->files.live);
     io_flush(io);
     assert(io->conns.live == 0 && io->pool.lent_bytes == 0);
     ring_close(io->ring);

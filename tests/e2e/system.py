@@ -40,6 +40,15 @@ def free_port():
                 return probe.getsockname()[1]
 
 
+def heard_between(stream, told_at_ms):
+    """What the carrier had played when the edge gave the order to be silent: milliseconds, from and to. It plays on
+    while the order is on its way, and no clock is better than the machine is punctual: both are measured."""
+    clear, frame_ms = stream["clears"][0], 20
+    slack_ms = frame_ms + stream["frames"]["late_max_ms"]
+    on_the_way_ms = max(0, clear["wall_ms"] - told_at_ms)
+    return clear["played_ms"] - on_the_way_ms - slack_ms, clear["played_ms"] + slack_ms
+
+
 def eventually(what, check, seconds=60.0):
     """Polls until check() is true. Not a timed test: the bound only ends a hopeless wait."""
     deadline = time.monotonic() + seconds

@@ -1,5 +1,6 @@
 #include "tests/practice/carrier_leg.h"
 
+#include "common/clock.h"
 #include "common/panic.h"
 #include "tests/practice/carrier_hint.h"
 #include "tests/practice/carrier_sign.h"
@@ -120,6 +121,7 @@ static void on_clear(struct carrier_leg *leg)
     json_t *clear = json_pack("{s:f, s:f, s:f, s:f, s:i}", "at_ms", at, "played_ms",
                               cleared.played_ms, "speech_ms", cleared.speech_ms, "thrown_ms",
                               cleared.thrown_ms, "marks", (int)cleared.marks);
+    json_object_set_new(clear, "wall_ms", json_integer(clock_wall_ms()));
     if (leg->interrupt_ns) {
         json_object_set_new(clear, "after_interrupt_ms",
                             json_real((double)(now_ns(leg) - leg->interrupt_ns) / 1e6));
