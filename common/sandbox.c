@@ -87,12 +87,21 @@ static int add_rules(scmp_filter_ctx filter, uint32_t action, const char *const 
     return problem;
 }
 
+/* By the call's first argument, as far as mask looks at it. */
+static int add_rule_for(scmp_filter_ctx filter, uint32_t action, int call, uint64_t mask,
+                        uint64_t value)
+{
+    const struct scmp_arg_cmp first = {
+        .arg = 0, .op = SCMP_CMP_MASKED_EQ, .datum_a = mask, .datum_b = value};
+    return seccomp_rule_add_array(filter, action, call, 1, &first);
+}
+
 static int add_families(scmp_filter_ctx filter)
 {
     int problem = 0;
     for (size_t i = 0; i < COUNT_OF(families) && !problem; i++)
-        problem = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-                                   SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]));
+        problem = add_rule_for(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), UINT32_MAX,
+                               (uint64_t)families[i]);
     return problem;
 }
 
@@ -100,13 +109,11 @@ static int add_families(scmp_filter_ctx filter)
  * there seems to be none, and the C library takes clone. */
 static int add_clone(scmp_filter_ctx filter, bool threads)
 {
-    int problem = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
-                                   SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+    int problem = add_rule_for(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), CLONE_THREAD, 0);
     if (!problem)
         problem = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
     if (!problem && threads)
-        problem = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-                                   SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+        problem = add_rule_for(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), CLONE_THREAD, CLONE_THREAD);
     return problem;
 }
 
