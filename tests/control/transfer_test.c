@@ -2,6 +2,7 @@
  * moves them forward or not at all; and what their jobs ask of Twilio, judged by its published
  * description (Prism, twilio_api.mjs). */
 #include "tests/control/database.h"
+#include "tests/control/others.h"
 
 #include "common/clock.h"
 #include "control/jobs/kinds.h"
@@ -363,6 +364,24 @@ static void whether_they_met_is_asked_of_the_carrier(void **state)
     assert_string_equal(where(), "joined");
 }
 
+/* The same carrier with another list: no conference goes on. */
+static void who_accepts_and_never_comes_has_not_met_the_caller(void **state)
+{
+    struct others others;
+    char base[64];
+    (void)state;
+    assert_true(others_start(&others, "tests/control/http_server.py", "met"));
+    snprintf(base, sizeof base, "http://127.0.0.1:%d", others.plain);
+    options.twilio_api_base = base;
+    tell(&(struct told){"accept", NULL, NULL});
+    database_do("UPDATE jobs SET due_at = now() WHERE kind = 'transfer_watch'");
+    struct job_pool *pool = open_jobs();
+    await("SELECT concat_ws('/', state, reason) FROM transfers", "returned/lost");
+    job_close(pool);
+    options.twilio_api_base = getenv("TWILIO_API_BASE");
+    others_stop(&others);
+}
+
 /* Its worker died between asking the carrier and writing it down. */
 static void nobody_is_called_twice(void **state)
 {
@@ -409,6 +428,7 @@ int main(void)
         TEST(at_the_deadline_the_caller_is_given_back),
         TEST(the_watch_comes_when_something_has_happened),
         TEST(whether_they_met_is_asked_of_the_carrier),
+        TEST(who_accepts_and_never_comes_has_not_met_the_caller),
         TEST(nobody_is_called_twice),
         TEST(what_goes_on_is_left_alone),
     };
