@@ -100,7 +100,9 @@ static void draw_recording(struct story *story, const struct story_rules *rules)
 {
     struct dice dice = dice_open(rules->seed, 200 + story->number);
     story->recorded = dice_chance(&dice, rules->recorded_permille);
-    if (story->recorded && rules->lasting && dice_chance(&dice, 300))
+    if (story->recorded && rules->long_s && dice_chance(&dice, 500))
+        story->life_ns = rules->long_s * SECOND;
+    else if (rules->lasting && dice_chance(&dice, story->recorded ? 300 : 150))
         story->life_ns = dice_between(&dice, 10, dice_chance(&dice, 300) ? 60 : 20) * SECOND;
 }
 

@@ -224,7 +224,8 @@ struct story_rules {
     unsigned cores_count;
     uint64_t life_ns; /* from start to stop; 0: drawn */
     unsigned recorded_permille;
-    bool lasting; /* of those some are long: there is something to be seen on the disk */
+    unsigned long_s; /* so long are some of those that are recorded; 0: drawn */
+    bool lasting;    /* some are long: there is a disk or a listener who is slow */
 };
 
 void story_open(struct story *story, unsigned number, const struct story_rules *rules);

@@ -106,8 +106,9 @@ static void draw_bad_disk(struct setting *setting, struct dice *dice)
         disk->ns_most = dice_between(dice, 1, 4) * SECOND;
     if (dice_chance(dice, 300)) {
         disk->sleeps_ns = dice_below(dice, 6000) * MS;
-        disk->wakes_ns =
-            disk->sleeps_ns + dice_below(dice, dice_chance(dice, 300) ? 60 : 12) * SECOND;
+        uint64_t seconds =
+            dice_chance(dice, 300) ? dice_between(dice, 40, 60) : dice_below(dice, 12);
+        disk->wakes_ns = disk->sleeps_ns + seconds * SECOND;
     }
     if (dice_chance(dice, 100))
         disk->full_ns = dice_below(dice, 8000) * MS;
@@ -313,6 +314,13 @@ static void open_company(void)
         reader_open(&world.readers[i], i, setting->strict, dice_open(dice_draw(&dice), 12));
 }
 
+static bool is_lasting(const struct setting *setting)
+{
+    const struct disk_weather *disk = &setting->weather.disk;
+    return disk->wakes_ns > 0 || disk->ns_most > SECOND ||
+           (!setting->strict && setting->onlookers_count > 1);
+}
+
 static void open_stories(void)
 {
     const struct setting *setting = &world.setting;
@@ -323,8 +331,8 @@ static void open_stories(void)
                                 .cores_count = setting->cores_count,
                                 .life_ns = setting->life_ns,
                                 .recorded_permille = setting->recorded_permille,
-                                .lasting = setting->weather.disk.wakes_ns > 0 ||
-                                           setting->weather.disk.ns_most > SECOND};
+                                .lasting = is_lasting(setting),
+                                .long_s = setting->weather.disk.wakes_ns > 40 * SECOND ? 60 : 0};
     for (unsigned i = 0; i < setting->stories_count; i++) {
         struct story *story = &world.stories[i];
         story_open(story, i, &rules);
