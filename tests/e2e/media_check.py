@@ -221,7 +221,7 @@ def killed_at_any_line_the_same_is_left():
             time.sleep(dice.random() * 0.4)  # the moment of the crash
             system.stop("control", signal.SIGKILL)
             assert store.keys() >= set(named)
-            hurry(system)
+            hurry(system, leases=True)
             system.start_control()
         assert [row["state"] for row in done(system, ours, hurried=True)] == ["done"]
         assert store.keys() == set(named) and not store.keys() & set(nobodys)
