@@ -1,12 +1,12 @@
 /* sandbox: which system calls a process may make once it runs.
  *
  * A seccomp filter over all threads, put up when everything is open and started. What both
- * processes use is listed here, what only one of them uses in a list of its own (edge/main.c,
- * control/serve.c). What nobody uses fails with EPERM and is noted in the kernel's log; what only
- * an intruder would try (executing, forking, tracing, other privileges) ends the process. The only
- * file that knows libseccomp: lists are names, and a name that no kernel has fails at boot. What
- * the filter does not see is what an io_uring does: edge/io/ring_kernel.c tells the kernel which
- * operations those may be. Thread: boot. */
+ * processes use is listed in sandbox.c, what only one of them uses in a list of its own
+ * (edge/syscalls.c, control/base/syscalls.c). What nobody uses fails with EPERM and is noted in the
+ * kernel's log; what only an intruder would try (executing, forking, tracing, other privileges)
+ * ends the process. The only file that knows libseccomp: lists are names, and a name that no kernel
+ * has fails at boot. What the filter does not see is what an io_uring does: edge/io/ring_kernel.c
+ * tells the kernel which operations those may be. Thread: boot. */
 #ifndef RINGBRIDGE_COMMON_SANDBOX_H
 #define RINGBRIDGE_COMMON_SANDBOX_H
 

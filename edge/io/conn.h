@@ -51,7 +51,9 @@ struct io_config {
  * memory...). Any thread; whoever calls io_wait first is the core's thread from then on. */
 struct io *io_open(const struct io_config *config, char *error, size_t room);
 
-/* Every conn is aborted and waited for; then all is freed. The core's thread. */
+/* Every conn is aborted and waited for, ten seconds at most (assert), and every file until its
+ * disk has answered, however long that takes: it reads from our memory. Then all is freed. The
+ * core's thread. */
 void io_close(struct io *io);
 
 /* Listens with SO_REUSEPORT (each core its own socket on the same address) and arms a multishot
