@@ -58,14 +58,21 @@ static struct supervisor *take_place(struct calls *calls, struct call *call, str
     return supervisor;
 }
 
+/* The first of them brought the tap, the last takes it away. */
+static void make_unready(struct calls *calls, struct call *call)
+{
+    if (call->listening->count == 0)
+        taps_leave(calls, call);
+}
+
 static void give_place(struct calls *calls, struct call *call, struct supervisor *supervisor)
 {
     struct supervisor **link = &call->listening->first;
     while (*link != supervisor)
         link = &(*link)->next;
     *link = supervisor->next;
-    if (--call->listening->count == 0)
-        taps_leave(calls, call);
+    call->listening->count--;
+    make_unready(calls, call);
     supervisor->conn = 0;
     supervisor->next = calls->listen.free;
     calls->listen.free = supervisor;
@@ -155,6 +162,7 @@ void listen_tell(struct calls *calls, struct call *call, const char *kind, struc
     char head[HEAD_BYTES_MAX];
     if (!listen_anyone(call))
         return;
+    call->listening->told_end |= strcmp(kind, "ended") == 0;
     tell_all(calls, call,
              &(struct listen_event){.head = compose(head, clock_ms(calls, call), kind, "%s", ""),
                                     .body = fields,
@@ -308,7 +316,6 @@ static enum fault judge(const struct calls *calls, const struct call *call,
     return FAULT_NONE;
 }
 
-/* The first of them brings the tap, the last takes it away. */
 static bool make_ready(struct calls *calls, struct call *call)
 {
     if (!call->listening && !(call->listening = calloc(1, sizeof *call->listening)))
@@ -340,7 +347,11 @@ void listen_admit(struct calls *calls, struct conn *conn, const char *conversati
         conn_refuse(calls->io, conn, fault);
         return;
     }
-    conn_upgrade(calls->io, conn, LISTEN_MESSAGE_BYTES_MAX);
+    if (!conn_upgrade(calls->io, conn, LISTEN_MESSAGE_BYTES_MAX)) {
+        COUNT(calls->metrics, listeners_refused);
+        make_unready(calls, call);
+        return;
+    }
     conn_watch(calls->io, conn, LISTEN_QUIET_MS, LISTEN_SIGN_MS);
     conn_keep_short(conn);
     flush(calls, call); /* what was gathered is for those who were there before */
@@ -374,10 +385,12 @@ void listen_finish(struct calls *calls, struct call *call)
             tell_missed(calls, call, at, track);
 }
 
+/* No memory for the last event: then the close frame says that something is missing. */
 void listen_close(struct calls *calls, struct call *call)
 {
     while (listen_anyone(call))
-        dismiss(calls, call, call->listening->first, FAULT_NONE);
+        dismiss(calls, call, call->listening->first,
+                call->listening->told_end || call->superseded ? FAULT_NONE : FAULT_no_capacity);
     free(call->listening);
     call->listening = NULL;
 }

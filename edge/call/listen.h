@@ -78,6 +78,7 @@ struct listening {
     struct supervisor *first;
     unsigned count;
     struct listen_chunk chunks[LISTEN_TRACKS];
+    bool told_end; /* the "ended" event went to whoever was there */
 };
 
 /* All places of one core. */

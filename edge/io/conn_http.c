@@ -397,9 +397,10 @@ bool conn_upgrade(struct io *io, struct conn *conn, size_t message_bytes_max)
     }
     forget_request(io, conn);
     conn_enter(io, conn, PHASE_OPEN, 0);
-    if (!conn_send_copy(io, conn, span_from(head, (size_t)bytes)))
+    bool answered = conn_send_copy(io, conn, span_from(head, (size_t)bytes));
+    if (!answered)
         conn_fail(io, conn, FAULT_no_capacity);
-    return true;
+    return answered;
 }
 
 bool conn_http_greet(struct io *io, struct conn *conn, const struct dial *dial)
