@@ -13,7 +13,7 @@
 struct mail {
     pthread_mutex_t lock;
     int doorbell;
-    bool rung; /* the eventfd counts one already */
+    bool rung; /* atomic: the eventfd counts one already; so it is while letters lie here */
     size_t mask, head, tail;
     struct letter letters[];
 };
@@ -56,7 +56,7 @@ static void ring(struct mail *mail)
     uint64_t one = 1;
     if (mail->rung)
         return;
-    mail->rung = true;
+    __atomic_store_n(&mail->rung, true, __ATOMIC_RELEASE);
     ssize_t written = write(mail->doorbell, &one, sizeof one);
     assert(written == (ssize_t)sizeof one);
 }
@@ -67,7 +67,7 @@ static void hush(struct mail *mail)
     uint64_t count;
     if (!mail->rung)
         return;
-    mail->rung = false;
+    __atomic_store_n(&mail->rung, false, __ATOMIC_RELEASE);
     ssize_t taken = read(mail->doorbell, &count, sizeof count);
     assert(taken == (ssize_t)sizeof count || errno == EAGAIN);
 }
@@ -86,6 +86,8 @@ bool mail_send(struct mail *mail, struct letter letter)
 
 bool mail_receive(struct mail *mail, struct letter *letter)
 {
+    if (!__atomic_load_n(&mail->rung, __ATOMIC_ACQUIRE)) /* whoever sends now rings */
+        return false;
     pthread_mutex_lock(&mail->lock);
     bool some = mail->head != mail->tail;
     if (some)

@@ -117,13 +117,14 @@
 #define RING_ANSWERS         65536 /* the most a kernel allows; see the assert below */
 #define RECEIVE_BUFFERS      4096  /* power of two */
 #define RECEIVE_BUFFER_BYTES 4096
-#define CONNS_MAX            16384               /* per core; 2 per call plus HTTP */
+#define CONNS_MAX            16380               /* per core; 2 per call plus HTTP */
 #define FILES_MAX            4096                /* per core: recordings that are written at once */
 #define CALLS_PER_CORE       4096                /* default of --max-calls, per core */
 #define ADDRESS_CONNS_MAX    (CONNS_MAX / 4 * 3) /* default: of one address, per core */
 #define ADDRESS_NEWS_MAX     2000                /* default: of one address in a second, per core */
 #define ADDRESSES_KEPT       4096                /* power of two; who finds no place shares one */
 #define ACCEPTS_WAITING_MAX  8192 /* connections accepted in one turn: listeners times backlog */
+#define ANSWERS_OF_A_CORE    4 /* its doorbell's watch and cancel, its alarm and that one's move */
 #define POOL_BYTES_MAX       ((size_t)1 << 30) /* send blocks and requests that are not whole */
 #define INBOX_LETTERS        16384
 #define TURN_COMPLETIONS_MAX 512  /* then what was queued is sent, and the next turn goes on */
@@ -133,8 +134,10 @@
 
 /* The completion queue holds every possible answer: of each connection a receive's end, a send and
  * a cancel (a close comes when these are home); all receive buffers; what was accepted; of each
- * file the one step that it takes. */
-_Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX + FILES_MAX <= RING_ANSWERS,
+ * file the one step that it takes; the core's own. */
+_Static_assert(3 * CONNS_MAX + RECEIVE_BUFFERS + ACCEPTS_WAITING_MAX + FILES_MAX +
+                       ANSWERS_OF_A_CORE <=
+                   RING_ANSWERS,
                "a completion could find no room");
 
 /* The link to control */

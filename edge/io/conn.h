@@ -184,7 +184,7 @@ bool conn_respond_more(struct io *io, struct conn *conn, struct span piece);
 void conn_refuse(struct io *io, struct conn *conn, enum fault fault);
 
 /* Accepts the upgrade at hand: 101, and from here on WebSocket messages of at most
- * message_bytes_max. False: no memory, it was refused instead; or it ended meanwhile. */
+ * message_bytes_max. False: no memory, it was refused or ended instead; or it ended meanwhile. */
 bool conn_upgrade(struct io *io, struct conn *conn, size_t message_bytes_max);
 
 struct dial {

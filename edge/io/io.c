@@ -31,8 +31,8 @@ static unsigned power_of_two(unsigned least)
 
 static struct ring_config plan_ring(const struct io_config *config)
 {
-    unsigned answers =
-        3 * config->conns_max + config->receive_buffers + ACCEPTS_WAITING_MAX + config->files_max;
+    unsigned answers = 3 * config->conns_max + config->receive_buffers + ACCEPTS_WAITING_MAX +
+                       config->files_max + ANSWERS_OF_A_CORE;
     assert(answers <= RING_ANSWERS);
     return (struct ring_config){.entries = config->ring_entries,
                                 .answers = power_of_two(answers),
@@ -220,7 +220,7 @@ static void wait_for_answer(struct io *io, unsigned wait_ms)
     uint64_t due_ms = wheel_next_ms(&io->wheel);
     if (due_ms < until_ns / NS_PER_MS)
         until_ns = due_ms * NS_PER_MS;
-    ring_wait(io->ring, until_ns > io->now_ns ? until_ns - io->now_ns : 0);
+    ring_wait(io->ring, io->now_ns, until_ns);
     read_clock(io);
 }
 
@@ -353,7 +353,7 @@ static bool settle_conn(struct io *io, const struct ring_answer *answer, struct 
 static bool settle(struct io *io, const struct ring_answer *answer, struct io_done *done)
 {
     *done = (struct io_done){.op = answer->op, .result = answer->result, .flags = answer->flags};
-    if (answer->op == OP_NONE) /* a stranger's socket is closed */
+    if (answer->op == OP_NONE || answer->op == OP_ALARM) /* a stranger's socket; a wait's end */
         return false;
     if (answer->op >= OP_FILE_OPEN)
         return file_settle(io, answer, done);

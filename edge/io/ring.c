@@ -202,10 +202,13 @@ void ring_submit(struct ring *ring)
     check_overflow(ring);
 }
 
-void ring_wait(struct ring *ring, uint64_t wait_ns)
+void ring_wait(struct ring *ring, uint64_t now_ns, uint64_t until_ns)
 {
     assert(ring->buffers_out == 0);
-    ring_kernel_wait(ring, wait_ns);
+    if (until_ns > now_ns)
+        ring_kernel_wait(ring, now_ns, until_ns);
+    else
+        ring_kernel_submit(ring);
     check_overflow(ring);
 }
 
@@ -227,6 +230,8 @@ bool ring_take(struct ring *ring, struct ring_answer *answer)
                                    .result = cqe->res,
                                    .flags = cqe->flags};
     io_uring_cq_advance(&ring->uring, 1);
+    if (op == OP_ALARM)
+        ring->alarm_ns = 0;
     return true;
 }
 

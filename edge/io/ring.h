@@ -31,6 +31,7 @@ enum op {
     OP_FILE_RENAME,
     OP_FILE_WRITE,
     OP_FILE_CLOSE,
+    OP_ALARM, /* the ring's own: a wait's latest end */
     OP_COUNT
 };
 
@@ -98,8 +99,9 @@ void ring_file_close(struct ring *ring, struct ring_socket *socket);
  * it is the core's work. Nothing prepared: nothing happens; else one system call. */
 void ring_submit(struct ring *ring);
 
-/* Hands over what was prepared and waits for an answer, at most wait_ns. */
-void ring_wait(struct ring *ring, uint64_t wait_ns);
+/* Hands over what was prepared and waits for an answer, at the latest until until_ns, by the clock
+ * that says now_ns; does not wait when that is past. */
+void ring_wait(struct ring *ring, uint64_t now_ns, uint64_t until_ns);
 
 struct ring_answer {
     enum op op;

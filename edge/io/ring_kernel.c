@@ -83,12 +83,14 @@ static int register_buffers(struct ring *ring, const struct ring_config *config)
  * nothing else. A new op has to be added here, or it ends with EACCES. */
 static int restrict_ops(struct ring *ring)
 {
-    static const uint8_t ops[] = {IORING_OP_NOP,      IORING_OP_ACCEPT,       IORING_OP_CONNECT,
-                                  IORING_OP_RECV,     IORING_OP_SEND,         IORING_OP_CLOSE,
-                                  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL, IORING_OP_OPENAT,
-                                  IORING_OP_WRITE,    IORING_OP_RENAMEAT};
+    static const uint8_t ops[] = {
+        IORING_OP_NOP,           IORING_OP_ACCEPT, IORING_OP_CONNECT,  IORING_OP_RECV,
+        IORING_OP_SEND,          IORING_OP_CLOSE,  IORING_OP_POLL_ADD, IORING_OP_ASYNC_CANCEL,
+        IORING_OP_OPENAT,        IORING_OP_WRITE,  IORING_OP_RENAMEAT, IORING_OP_TIMEOUT,
+        IORING_OP_TIMEOUT_REMOVE};
     struct io_uring_restriction list[sizeof ops + 3] = {
-        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED, .sqe_flags = IOSQE_BUFFER_SELECT},
+        {.opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED,
+         .sqe_flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_REGISTER_RING_FDS},
         {.opcode = IORING_RESTRICTION_REGISTER_OP, .register_op = IORING_UNREGISTER_RING_FDS}};
     for (size_t i = 0; i < sizeof ops; i++)
@@ -154,8 +156,8 @@ static void wake_up(struct ring *ring)
  * stays in the queue and goes with the next call. */
 static void check(int result)
 {
-    assert(result >= 0 || result == -ETIME || result == -EINTR || result == -EAGAIN ||
-           result == -ENOMEM || result == -EBUSY);
+    assert(result >= 0 || result == -EINTR || result == -EAGAIN || result == -ENOMEM ||
+           result == -EBUSY);
 }
 
 void ring_kernel_submit(struct ring *ring)
@@ -167,14 +169,45 @@ void ring_kernel_submit(struct ring *ring)
     while (io_uring_sq_ready(&ring->uring) == ring->uring.sq.ring_entries);
 }
 
-void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
+static struct io_uring_sqe *own_sqe(struct ring *ring)
 {
-    struct io_uring_cqe *first;
-    struct __kernel_timespec wait = {.tv_sec = (int64_t)(wait_ns / 1000000000u),
-                                     .tv_nsec = (long long)(wait_ns % 1000000000u)};
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
+    if (!sqe) {
+        ring_kernel_submit(ring);
+        sqe = io_uring_get_sqe(&ring->uring);
+    }
+    assert(sqe);
+    return sqe;
+}
+
+/* A wait that names its own end sets a timer of the kernel's each time and takes it back each time,
+ * thousands of times a second. So one timer stays set over many waits: it ends the wait in which it
+ * rings, perhaps for nothing, and moves only when something is due before it. */
+static void set_alarm(struct ring *ring, uint64_t now_ns, uint64_t until_ns)
+{
+    if (ring->alarm_ns >= now_ns && ring->alarm_ns <= until_ns)
+        return;
+    struct io_uring_sqe *sqe = own_sqe(ring);
+    ring->alarm =
+        (struct __kernel_timespec){.tv_sec = (int64_t)((until_ns - now_ns) / 1000000000u),
+                                   .tv_nsec = (long long)((until_ns - now_ns) % 1000000000u)};
+    if (ring->alarm_ns) { /* too late when it has just rung: then the wait ends at once */
+        io_uring_prep_timeout_update(sqe, &ring->alarm, RING_ALARM, 0);
+        sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+        sqe->user_data = 0;
+    } else {
+        io_uring_prep_timeout(sqe, &ring->alarm, 0, 0);
+        sqe->user_data = RING_ALARM;
+    }
+    ring->alarm_ns = until_ns;
+}
+
+void ring_kernel_wait(struct ring *ring, uint64_t now_ns, uint64_t until_ns)
+{
     if (!ring->awake)
         wake_up(ring);
-    check(io_uring_submit_and_wait_timeout(&ring->uring, &first, 1, &wait, NULL));
+    set_alarm(ring, now_ns, until_ns);
+    check(io_uring_submit_and_wait(&ring->uring, 1));
 }
 
 static void set_option(int fd, int level, int option)

@@ -12,14 +12,17 @@
 #include <liburing.h>
 
 #define RING_BUFFER_GROUP 1
+#define RING_ALARM        ((uint64_t)OP_ALARM << 56) /* its user_data */
 
 struct ring {
     struct io_uring uring;
     struct io_uring_buf_ring *buffer_ring; /* which buffers the kernel may fill */
     uint8_t *buffers;                      /* buffers_count times RECEIVE_BUFFER_BYTES */
     unsigned buffers_count;
-    unsigned buffers_out; /* taken by answers and not yet given back */
-    bool awake;           /* the core's thread has made it its own */
+    unsigned buffers_out;           /* taken by answers and not yet given back */
+    bool awake;                     /* the core's thread has made it its own */
+    uint64_t alarm_ns;              /* when OP_ALARM, which flies, is answered; 0: none flies */
+    struct __kernel_timespec alarm; /* how long that is, for the kernel to read */
 };
 
 /* Sets up uring, buffer_ring and buffers; buffer_ring is empty. False with a sentence. */
@@ -31,8 +34,8 @@ void ring_kernel_close(struct ring *ring);
  * submission queue has room. */
 void ring_kernel_submit(struct ring *ring);
 
-/* Hands over and waits for one answer or wait_ns. */
-void ring_kernel_wait(struct ring *ring, uint64_t wait_ns);
+/* Hands over and waits for one answer, from now_ns at the latest until until_ns. */
+void ring_kernel_wait(struct ring *ring, uint64_t now_ns, uint64_t until_ns);
 
 /* A listening socket with SO_REUSEPORT and TCP_NODELAY (accepted sockets inherit it); *port is
  * what was bound. -errno on failure. */

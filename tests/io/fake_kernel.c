@@ -438,8 +438,9 @@ void ring_kernel_submit(struct ring *ring)
     take_submissions(ring);
 }
 
-void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
+void ring_kernel_wait(struct ring *ring, uint64_t now_ns, uint64_t until_ns)
 {
+    (void)now_ns;
     take_submissions(ring);
     if (world.script.bytes == 0) {
         wind_down(ring);
@@ -448,8 +449,8 @@ void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
     for (unsigned left = 1 + fake_kernel_dice(4); left; left--)
         happen(ring);
     answer_files(ring, false);
-    if (ring_ready(ring) == 0) /* nothing came: the wait ran out */
-        world.now_ns += wait_ns;
+    if (ring_ready(ring) == 0 && world.now_ns < until_ns) /* nothing came: the wait ran out */
+        world.now_ns = until_ns;
 }
 
 int ring_kernel_listen(const struct sockaddr *address, socklen_t address_bytes, uint16_t *port)

@@ -86,7 +86,7 @@ static void does_not_wait_for_what_is_there(void **state)
     peer_frame(&stage, peer, 0x81, "ball", 4);
     stage_until(&stage, peer_read(peer) == 6);
     stage_turn(&stage, 0);
-    assert_int_equal(stage.metrics.completions, completions + 2); /* received, sent */
+    assert_true(stage.metrics.completions >= completions + 2); /* received, sent; an alarm */
     assert_true(stage.metrics.turns > turns + 1);
     peer_close(peer);
     stage_close(&stage);

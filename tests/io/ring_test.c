@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -79,7 +80,7 @@ static void takes_ops_there_and_back(void **state)
         assert_true(ring_flies(&bells[i], OP_WAKE));
     }
     while (rung < 20) {
-        ring_wait(ring, 1000000000u);
+        ring_wait(ring, 0, 1000000000u);
         while (ring_take(ring, &answer)) {
             assert_int_equal(answer.op, OP_WAKE);
             assert_true(ring_more(answer.flags));
@@ -91,7 +92,7 @@ static void takes_ops_there_and_back(void **state)
     for (size_t i = 0; i < 20; i++)
         ring_cancel(ring, &bells[i]);
     for (unsigned home = 0; home < 20;) {
-        ring_wait(ring, 1000000000u);
+        ring_wait(ring, 0, 1000000000u);
         while (ring_take(ring, &answer)) {
             struct ring_socket *bell = &bells[(uint32_t)answer.ref];
             ring_landed(bell, &answer);
@@ -100,6 +101,53 @@ static void takes_ops_there_and_back(void **state)
     }
     for (size_t i = 0; i < 20; i++)
         close(bells[i].fd);
+    ring_close(ring);
+}
+
+static uint64_t clock_ns(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* The answer of this op, whatever else lies there; an alarm may. */
+static bool take(struct ring *ring, enum op op, struct ring_answer *answer)
+{
+    while (ring_take(ring, answer))
+        if (answer->op == op)
+            return true;
+    return false;
+}
+
+/* The timer that stays set ends a wait that asks for less, and rings once for those that ask for
+ * more. */
+static void a_wait_ends_in_time(void **state)
+{
+    char error[256];
+    struct ring *ring = ring_open(&config, error, sizeof error);
+    struct ring_socket bell = {.fd = eventfd(1, EFD_NONBLOCK), .ref = 1ull << 32};
+    struct ring_answer answer;
+    (void)state;
+    assert_non_null(ring);
+    ring_watch(ring, &bell);
+    uint64_t began_ns = clock_ns();
+    ring_wait(ring, began_ns, began_ns + 60000000000u);
+    assert_true(take(ring, OP_WAKE, &answer));
+    for (unsigned i = 0; i < 2; i++) { /* moved to the front, then set anew */
+        uint64_t now_ns = clock_ns();
+        ring_wait(ring, now_ns, now_ns + 20000000);
+        assert_true(take(ring, OP_ALARM, &answer));
+        assert_true(clock_ns() >= now_ns + 20000000);
+    }
+    assert_true(clock_ns() < began_ns + 30000000000u);
+    ring_wait(ring, 2, 1); /* it is past: no waiting */
+    ring_cancel(ring, &bell);
+    uint64_t now_ns = clock_ns();
+    ring_wait(ring, now_ns, now_ns + 60000000000u);
+    while (take(ring, OP_WAKE, &answer))
+        ring_landed(&bell, &answer);
+    close(bell.fd);
     ring_close(ring);
 }
 
@@ -127,6 +175,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(says_what_to_mend),
         cmocka_unit_test(takes_ops_there_and_back),
+        cmocka_unit_test(a_wait_ends_in_time),
         cmocka_unit_test(does_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

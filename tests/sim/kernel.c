@@ -307,10 +307,21 @@ static void check_home(const struct ring *ring, uint64_t user_data)
     }
 }
 
-/* A close is among the disk's until it is answered. */
+static unsigned file_answers_there(const struct ring *ring)
+{
+    const struct io_uring_cq *queue = &ring->uring.cq;
+    unsigned count = 0;
+    for (unsigned at = *queue->khead; at != *queue->ktail; at++)
+        count += is_file(queue->cqes[at & queue->ring_mask].user_data);
+    return count;
+}
+
+/* A close is among the disk's until it is answered; an answer counts until it is taken. */
 unsigned kernel_file_ops(void)
 {
     unsigned count = disk_busy();
+    for (size_t i = 0; i < RINGS; i++)
+        count += kernel.rings[i].ring ? file_answers_there(kernel.rings[i].ring) : 0;
     for (unsigned i = 0; i < kernel.answers_count; i++)
         count += is_file(kernel.answers[i].user_data) &&
                  kernel.answers[i].due_ns <= kernel.now_ns + kernel.weather.late_ns_max;
@@ -427,12 +438,12 @@ void ring_kernel_submit(struct ring *ring)
     world_leave();
 }
 
-void ring_kernel_wait(struct ring *ring, uint64_t wait_ns)
+void ring_kernel_wait(struct ring *ring, uint64_t now_ns, uint64_t until_ns)
 {
     world_enter();
     work();
     take_submissions(ring);
-    uint64_t until_ns = kernel.now_ns + wait_ns;
+    until_ns = kernel.now_ns + (until_ns - now_ns);
     bool more = kernel_chance(kernel.weather.gather_permille);
     note_wait(ring, until_ns);
     for (;;) {
