@@ -117,13 +117,13 @@
 #define RING_ANSWERS         65536 /* the most a kernel allows; see the assert below */
 #define RECEIVE_BUFFERS      4096  /* power of two */
 #define RECEIVE_BUFFER_BYTES 4096
-#define CONNS_MAX            16380               /* per core; 2 per call plus HTTP */
+#define CONNS_MAX            16384               /* per core; 2 per call plus HTTP */
 #define FILES_MAX            4096                /* per core: recordings that are written at once */
 #define CALLS_PER_CORE       4096                /* default of --max-calls, per core */
 #define ADDRESS_CONNS_MAX    (CONNS_MAX / 4 * 3) /* default: of one address, per core */
 #define ADDRESS_NEWS_MAX     2000                /* default: of one address in a second, per core */
 #define ADDRESSES_KEPT       4096                /* power of two; who finds no place shares one */
-#define ACCEPTS_WAITING_MAX  8192 /* connections accepted in one turn: listeners times backlog */
+#define ACCEPTS_WAITING_MAX  8188 /* connections accepted in one turn: two listeners have 2048 */
 #define ANSWERS_OF_A_CORE    4 /* its doorbell's watch and cancel, its alarm and that one's move */
 #define POOL_BYTES_MAX       ((size_t)1 << 30) /* send blocks and requests that are not whole */
 #define INBOX_LETTERS        16384
