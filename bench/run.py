@@ -247,8 +247,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="rb-bench-") as directory:
         system = System(directory)
         bench = Bench(system, 2 if arguments.quick else arguments.seconds, 1 if arguments.quick else 2)
+        broken = ""
         try:
             run_all(bench, arguments)
+        except (RuntimeError, OSError, subprocess.SubprocessError, SystemExit) as error:
+            broken = str(error)  # what was measured until then is kept
         finally:
             system.close()
     machine["relays_first"] = system.may_be_first
@@ -260,6 +263,8 @@ def main():
     report.show(data)
     written = charts.write_all(data, ROOT / "var/bench")
     print(f"\nRaw figures: var/bench.json. Charts: {', '.join(path.name for path in written)} in var/bench/")
+    if broken:
+        sys.exit(f"bench: it ended early: {broken}")
     if arguments.keep:
         charts.write_all(data, ROOT / "bench/charts")
         report.into_readme(data, ROOT / "README.md")
