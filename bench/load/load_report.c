@@ -27,7 +27,8 @@ static struct costs count_costs(const struct load *load, const struct load_momen
                                 const struct load_moment *begin, const struct load_moment *end)
 {
     struct costs costs = {.seconds = (double)(end->at_ns - begin->at_ns) / 1e9};
-    double calls = load->options.calls;
+    double calls = load->options.calls - load->figures.failed; /* who did not come cost nothing */
+    calls = calls > 0 ? calls : 1;
     double call_seconds = costs.seconds * calls;
     costs.own_busy = (double)(end->own_ns - begin->own_ns) / 1e9 / costs.seconds;
     costs.own_p99_us = histogram_us(&load->figures.own, 0.99);
