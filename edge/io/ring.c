@@ -59,8 +59,7 @@ void ring_close(struct ring *ring)
     free(ring);
 }
 
-/* A full submission queue costs a call of its own, never an op. */
-static struct io_uring_sqe *prepare(struct ring *ring)
+struct io_uring_sqe *ring_prepare(struct ring *ring)
 {
     struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
     if (!sqe) {
@@ -81,7 +80,7 @@ static void depart(struct io_uring_sqe *sqe, struct ring_socket *socket, enum op
 
 void ring_accept(struct ring *ring, struct ring_socket *socket)
 {
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_multishot_accept(sqe, socket->fd, NULL, NULL, SOCK_CLOEXEC);
     depart(sqe, socket, OP_ACCEPT);
 }
@@ -89,14 +88,14 @@ void ring_accept(struct ring *ring, struct ring_socket *socket)
 void ring_connect(struct ring *ring, struct ring_socket *socket, const struct sockaddr *address,
                   socklen_t address_bytes)
 {
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_connect(sqe, socket->fd, address, address_bytes);
     depart(sqe, socket, OP_CONNECT);
 }
 
 void ring_receive(struct ring *ring, struct ring_socket *socket)
 {
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_recv_multishot(sqe, socket->fd, NULL, 0, 0);
     sqe->flags |= IOSQE_BUFFER_SELECT;
     sqe->buf_group = RING_BUFFER_GROUP;
@@ -107,7 +106,7 @@ void ring_send(struct ring *ring, struct ring_socket *socket, struct span bytes)
 {
     assert(bytes.bytes > 0);
     assert(addressable(bytes.data, bytes.bytes));
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_send(sqe, socket->fd, bytes.data, bytes.bytes, MSG_NOSIGNAL);
     depart(sqe, socket, OP_SEND);
 }
@@ -115,7 +114,7 @@ void ring_send(struct ring *ring, struct ring_socket *socket, struct span bytes)
 void ring_cancel(struct ring *ring, struct ring_socket *socket)
 {
     assert(socket->in_flight != 0);
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_cancel_fd(sqe, socket->fd, IORING_ASYNC_CANCEL_ALL);
     depart(sqe, socket, OP_CANCEL);
 }
@@ -123,21 +122,21 @@ void ring_cancel(struct ring *ring, struct ring_socket *socket)
 void ring_shut(struct ring *ring, struct ring_socket *socket)
 {
     assert(socket->in_flight == 0);
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_close(sqe, socket->fd);
     depart(sqe, socket, OP_CLOSE);
 }
 
 void ring_drop(struct ring *ring, int fd)
 {
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_close(sqe, fd);
     sqe->user_data = tag(OP_NONE, 0);
 }
 
 void ring_watch(struct ring *ring, struct ring_socket *socket)
 {
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_poll_multishot(sqe, socket->fd, POLLIN);
     depart(sqe, socket, OP_WAKE);
 }
@@ -152,7 +151,7 @@ static void depart_file(struct io_uring_sqe *sqe, struct ring_socket *socket, en
 void ring_file_open(struct ring *ring, struct ring_socket *socket, int directory, const char *name)
 {
     assert(socket->fd < 0);
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_openat(sqe, directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                          S_IRUSR | S_IWUSR);
     depart_file(sqe, socket, OP_FILE_OPEN);
@@ -161,7 +160,7 @@ void ring_file_open(struct ring *ring, struct ring_socket *socket, int directory
 void ring_file_rename(struct ring *ring, struct ring_socket *socket, int directory,
                       const char *from, const char *to)
 {
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_renameat(sqe, directory, from, directory, to, RENAME_NOREPLACE);
     depart_file(sqe, socket, OP_FILE_RENAME);
 }
@@ -171,14 +170,14 @@ void ring_file_write(struct ring *ring, struct ring_socket *socket, struct span 
 {
     assert(socket->fd >= 0 && bytes.bytes > 0 && bytes.bytes <= INT32_MAX);
     assert(addressable(bytes.data, bytes.bytes));
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     io_uring_prep_write(sqe, socket->fd, bytes.data, (unsigned)bytes.bytes, offset);
     depart_file(sqe, socket, OP_FILE_WRITE);
 }
 
 void ring_file_close(struct ring *ring, struct ring_socket *socket)
 {
-    struct io_uring_sqe *sqe = prepare(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     if (socket->fd >= 0)
         io_uring_prep_close(sqe, socket->fd);
     else

@@ -169,17 +169,6 @@ void ring_kernel_submit(struct ring *ring)
     while (io_uring_sq_ready(&ring->uring) == ring->uring.sq.ring_entries);
 }
 
-static struct io_uring_sqe *own_sqe(struct ring *ring)
-{
-    struct io_uring_sqe *sqe = io_uring_get_sqe(&ring->uring);
-    if (!sqe) {
-        ring_kernel_submit(ring);
-        sqe = io_uring_get_sqe(&ring->uring);
-    }
-    assert(sqe);
-    return sqe;
-}
-
 /* A wait that names its own end sets a timer of the kernel's each time and takes it back each time,
  * thousands of times a second. So one timer stays set over many waits: it ends the wait in which it
  * rings, perhaps for nothing, and moves only when something is due before it. */
@@ -187,7 +176,7 @@ static void set_alarm(struct ring *ring, uint64_t now_ns, uint64_t until_ns)
 {
     if (ring->alarm_ns >= now_ns && ring->alarm_ns <= until_ns)
         return;
-    struct io_uring_sqe *sqe = own_sqe(ring);
+    struct io_uring_sqe *sqe = ring_prepare(ring);
     ring->alarm =
         (struct __kernel_timespec){.tv_sec = (int64_t)((until_ns - now_ns) / 1000000000u),
                                    .tv_nsec = (long long)((until_ns - now_ns) % 1000000000u)};

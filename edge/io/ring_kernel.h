@@ -25,6 +25,10 @@ struct ring {
     struct __kernel_timespec alarm; /* how long that is, for the kernel to read */
 };
 
+/* In ring.c: the next submission to be filled in. A full queue costs a call of its own, never an
+ * op. */
+struct io_uring_sqe *ring_prepare(struct ring *ring);
+
 /* Sets up uring, buffer_ring and buffers; buffer_ring is empty. False with a sentence. */
 bool ring_kernel_open(struct ring *ring, const struct ring_config *config, char *error,
                       size_t room);
