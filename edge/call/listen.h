@@ -32,7 +32,8 @@
  *      "mark"       {"heard_ms"}
  *                   so much of all that the agent said has been played
  * and, with their "at_ms" and members as common/link_proto.h has them, all that control is told but
- * "started" and "usage". "ended" is the last; then the WebSocket closes with 1000.
+ * "started" and "usage". "ended" is the last; then the WebSocket closes with 1000, or with 1013
+ * when there was no memory to tell it.
  *
  * A listener says nothing: pings, pongs and a close are answered, anything else closes it
  * (listen_spoke). One that gives no sign of life for LISTEN_QUIET_MS + LISTEN_SIGN_MS is gone.
