@@ -21,7 +21,7 @@
 #include <time.h>
 
 #define HISTORIES  2000
-#define SCARCITIES 5
+#define SCARCITIES 9
 #define HOURS      2
 #define TWICE      50 /* every so-manieth is run again and compared */
 
