@@ -51,6 +51,17 @@ def floor_of(results, result):
     return min(floors, key=lambda pair: pair[0])[1] if floors else None
 
 
+def calls_at(known, share):
+    """How many calls make a core so busy, by (share, calls) that were measured: between two of them on a straight line, beyond
+    them in proportion."""
+    known = sorted(known, key=lambda pair: pair[1])
+    for (least, few), (most, many) in zip(known, known[1:]):
+        if least <= share < most:
+            return few + (many - few) * (share - least) / (most - least)
+    busy, calls = known[0] if share < known[0][0] else known[-1]
+    return calls * share / busy
+
+
 def ratio(results, result):
     floor = floor_of(results, result)
     return result["relay"]["cpu_us_per_call_second"] / floor["relay"]["cpu_us_per_call_second"] if floor else None

@@ -2,10 +2,11 @@
 """./dev bench: the edge beside a relay that only moves bytes (the floor) and beside relays in Node and Go as one would
 write them, under the same load from the same generator, in one run on two pinned cores.
 
-One core carries the relay under test, the other everything else: the generator, control and PostgreSQL. Calls reach the
-edge on the real path: signed webhook, TwiML, prepared AI leg, signed stream; the others are dialled directly. For memory,
-call set-up and the sweep control is a stand-in, so that the edge is what is measured. Results are ratios to the floor of the
-same format and number of calls; absolute figures mean little on another machine.
+One core carries the relay under test, the other everything else: the generator and what stands for control. Calls reach the
+edge on the real path: signed webhook, TwiML, prepared AI leg, signed stream; the others are dialled directly. Control and
+PostgreSQL would take the generator's core from it while calls come about, so a stand-in (stand_in.py) speaks control's protocol
+wherever the edge is what is measured; the real ones are measured with webhooks and in a second run of call set-up. Results are
+ratios to the floor of the same format and number of calls; absolute figures mean little on another machine.
 
   ./dev bench                  all relays at 100, 300 and 500 calls in both formats, TLS, half load, memory, call set-up,
                                webhooks, and how many calls a third of a core stands
@@ -97,18 +98,19 @@ class Bench:
                 for relay, tls in PLAIN + (SEALED if calls == call_counts[len(call_counts) // 2] else []):
                     if (relay, audio_format, tls) in hopeless:
                         continue
-                    result = self.run(relay, audio_format, tls, calls)
+                    result = self.run(relay, audio_format, tls, calls, stand_in=relay == "edge")
                     if relay not in ("floor", "edge") and report.worst_p99_us(result) > SWEEP_P99_US:
                         hopeless.add((relay, audio_format, tls))
 
     def half_load(self):
-        """The edge at half of what a core carries, by the cost just measured."""
+        """The edge with so many calls that its core is half busy, by what was just measured."""
         for audio_format, tls in (("pcmu", False), ("pcmu", True), ("pcm", False)):
-            known = [result for result in self.results if result["kind"] == "cost" and result["relay_name"] == "edge" and
-                     result["format"] == audio_format and result["tls"] == tls and report.carried(result)]
+            known = [(result["relay"]["busy_share"], result["calls"]) for result in self.results
+                     if result["kind"] == "cost" and result["relay_name"] == "edge" and result["format"] == audio_format and
+                     result["tls"] == tls and report.carried(result)]
             if known:
-                calls = int(0.5 * known[-1]["relay"]["calls_per_core"] / 10) * 10
-                self.run("edge", audio_format, tls, max(calls, 10), "half load")
+                calls = int(report.calls_at(known, 0.5) / 10) * 10
+                self.run("edge", audio_format, tls, max(calls, 10), "half load", stand_in=True)
 
     def memory(self, calls):
         """Established calls with TLS on both legs that only stand: a frame every half second."""
@@ -213,7 +215,7 @@ def run_all(bench, arguments):
                 continue
             bench.run("floor", audio_format, False, calls)
             if relay != "floor":
-                bench.run(relay, audio_format, bool(tls), calls)
+                bench.run(relay, audio_format, bool(tls), calls, stand_in=relay == "edge")
         return
     if arguments.quick:
         bench.costs([20])

@@ -2,6 +2,7 @@
 here, by its pid; nothing else is touched. Ports are free ones. Every relay runs before the ordinary threads of its
 processor, where that is allowed: else its tail is that of the kernel's housekeeping."""
 import os
+import random
 import re
 import shutil
 import signal
@@ -24,9 +25,12 @@ READY_SECONDS = 20
 
 
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Below those that connections are given as their own, so that no call sits on it when a relay is started again."""
+    while True:
+        port = random.randrange(15000, 30000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 class System:

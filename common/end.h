@@ -18,7 +18,7 @@ enum end {
 #define TRY(call_)                                                                                 \
     do {                                                                                           \
         enum end try_end_ = (call_);                                                               \
-        if (try_end_ != END_NONE)                                                                  \
+        if (__builtin_expect(try_end_ != END_NONE, false))                                         \
             return try_end_;                                                                       \
     } while (0)
 

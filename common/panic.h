@@ -7,13 +7,16 @@
 #ifndef RINGBRIDGE_COMMON_PANIC_H
 #define RINGBRIDGE_COMMON_PANIC_H
 
+#include "common/cold.h"
+
 #define PANIC_REPORTERS_MAX 16
 
 /* Registers a function to run when the process panics. It must neither allocate nor lock.
  * Call at boot, before threads start. */
 void panic_reporter(void (*report)(void *context), void *context);
 
-_Noreturn void panic_at(const char *file, int line, const char *function, const char *expression);
+COLD _Noreturn void panic_at(const char *file, int line, const char *function,
+                             const char *expression);
 
 #undef assert
 #define assert(expression)                                                                         \

@@ -113,13 +113,15 @@
 
 /* One core's machinery */
 #define CORES_MAX            64
-#define RING_ENTRIES         4096
+#define CACHE_LINE_BYTES     64  /* what a core fetches from memory at once */
+#define RING_ENTRIES         512 /* of a turn; what is more is submitted early. Few, for the cache */
 #define RING_ANSWERS         65536 /* the most a kernel allows; see the assert below */
 #define RECEIVE_BUFFERS      4096  /* power of two */
 #define RECEIVE_BUFFER_BYTES 4096
-#define CONNS_MAX            16384               /* per core; 2 per call plus HTTP */
-#define FILES_MAX            4096                /* per core: recordings that are written at once */
-#define CALLS_PER_CORE       4096                /* default of --max-calls, per core */
+#define BUFFERS_GOING_ROUND  32    /* of them, until more are needed: so the cache holds them */
+#define CONNS_MAX            16384 /* per core; 2 per call plus HTTP */
+#define FILES_MAX            4096  /* per core: recordings that are written at once */
+#define CALLS_PER_CORE       4096  /* default of --max-calls, per core */
 #define ADDRESS_CONNS_MAX    (CONNS_MAX / 4 * 3) /* default: of one address, per core */
 #define ADDRESS_NEWS_MAX     2000                /* default: of one address in a second, per core */
 #define ADDRESSES_KEPT       4096                /* power of two; who finds no place shares one */

@@ -30,6 +30,18 @@ struct conn *call_ai(struct calls *calls, struct call *call)
 
 /* ---- the table ---- */
 
+/* Zeroes that nobody has touched yet, so that slots never used take no memory; aligned_alloc knows
+ * no such thing. */
+static bool open_table(struct calls *calls)
+{
+    size_t bytes = calls->config.calls_max * sizeof *calls->table;
+    calls->table_memory = calloc(1, bytes + CACHE_LINE_BYTES);
+    uintptr_t first =
+        ((uintptr_t)calls->table_memory + CACHE_LINE_BYTES - 1) & -(uintptr_t)CACHE_LINE_BYTES;
+    calls->table = (struct call *)first;
+    return calls->table_memory;
+}
+
 struct calls *calls_open(const struct calls_config *config)
 {
     assert(config->calls_max > 0 && config->core < config->cores_count);
@@ -40,12 +52,12 @@ struct calls *calls_open(const struct calls_config *config)
     calls->io = config->io;
     calls->metrics = config->metrics;
     listen_open(&calls->listen);
-    calls->table = calloc(config->calls_max, sizeof *calls->table);
+    bool tabled = open_table(calls);
     calls->free_slots = calloc(config->calls_max, sizeof *calls->free_slots);
     calls->ended_slots = calloc(config->calls_max, sizeof *calls->ended_slots);
     bool tapped = taps_open(&calls->taps, config->calls_max);
     bool spooled = spools_open(&calls->spools, &config->spools);
-    if (!calls->table || !calls->free_slots || !calls->ended_slots || !tapped || !spooled) {
+    if (!tabled || !calls->free_slots || !calls->ended_slots || !tapped || !spooled) {
         calls_close(calls);
         return NULL;
     }
@@ -60,7 +72,7 @@ void calls_close(struct calls *calls)
     if (!calls)
         return;
     assert(calls->live_count == 0 && calls->ended_count == 0);
-    free(calls->table);
+    free(calls->table_memory);
     free(calls->free_slots);
     free(calls->ended_slots);
     taps_close(&calls->taps);
@@ -147,6 +159,7 @@ struct call *call_prepare(struct calls *calls, struct plan *plan)
     call->state = CALL_PREPARED;
     call->plan = plan;
     call->event_seq = plan->first_seq;
+    call->up.join.chosen = (size_t)plan->append_ms * HEARD_SAMPLES_PER_MS;
     call->pcm = strcmp(plan->ai.format, "pcm") == 0;
     call->prepared_ms = io_now_ms(calls->io);
     call->carrier_timer.kind = TIMER_CARRIER;

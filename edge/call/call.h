@@ -28,10 +28,13 @@
 #include "edge/call/turn.h"
 #include "edge/io/conn.h"
 #include "edge/io/resolve.h"
+#include "edge/limits.h"
 #include "edge/media/pcm.h"
 #include "edge/media/resample.h"
 #include "edge/report/link.h"
 #include "edge/report/plan.h"
+
+#include <stddef.h>
 
 /* Whose connection: the leg given to conn_own. 0 is HTTP. */
 enum leg { LEG_HTTP = 0, LEG_CARRIER = 1, LEG_AI = 2, LEG_LISTENER = 3, LEG_DOWNLOAD = 4 };
@@ -75,29 +78,36 @@ struct caller_item {
 
 /* Frames that will share an append. */
 struct join {
-    uint8_t codes[CALL_JOIN_BYTES_MAX];
     size_t bytes;
+    size_t chosen; /* bytes that the organisation wants in one */
     unsigned frames;
     bool timed; /* the timer is set */
     uint64_t since_ms;
+    uint8_t codes[CALL_JOIN_BYTES_MAX];
 };
 
-/* Caller to AI. */
+/* Caller to AI. What every frame looks at is two lines of memory. */
 struct up {
-    bool timed;                /* the carrier's clock is known */
-    uint64_t position_ms_base; /* carrier timestamp of the first sample */
-    uint64_t samples;          /* caller samples taken so far, silence for gaps included */
-    uint64_t heard_ns;         /* monotonic time at which the last frame came .. */
-    uint64_t sign_ns;          /* .. and the last frame or mark */
-    uint64_t sequence;         /* carrier's last sequence number */
-    uint8_t *early; /* caller audio that cannot go yet: a ring, mu-law; NULL when unused */
-    size_t early_first, early_bytes;
-    bool waiting;        /* the AI has not taken what was sent .. */
-    uint64_t waiting_ms; /* .. since then */
-    uint64_t appended;   /* samples given to this session of the AI: its audio clock */
+    _Alignas(CACHE_LINE_BYTES) uint64_t samples; /* of the caller so far, with silence for gaps */
+    uint64_t sequence;                           /* carrier's last sequence number */
+    uint64_t position_ms_base;                   /* carrier timestamp of the first sample */
+    uint64_t heard_ns;      /* monotonic time at which the last frame came .. */
+    uint64_t sign_ns;       /* .. and the last frame or mark */
+    uint64_t appended;      /* samples given to this session of the AI: its audio clock */
+    uint64_t frames, bytes; /* that came */
+    uint8_t
+        *recent; /* the last CALL_RECENT_BYTES of them, a ring: at samples % CALL_RECENT_BYTES */
+    size_t early_bytes;
+    bool timed;   /* the carrier's clock is known */
+    bool waiting; /* the AI has not taken what was sent .. */
     struct join join;
+    uint64_t waiting_ms; /* .. since then */
+    uint8_t *early;      /* caller audio that cannot go yet: a ring, mu-law; NULL when unused */
+    size_t early_first;
     struct resample resample;
 };
+
+_Static_assert(offsetof(struct up, join.codes) <= 2 * CACHE_LINE_BYTES, "two lines");
 
 /* AI to caller. */
 struct down {
@@ -129,49 +139,53 @@ struct speak {
 };
 
 struct figures {
-    uint64_t frames_up, frames_down, bytes_up, bytes_down;
+    uint64_t frames_down, bytes_down;
     uint64_t early_dropped_bytes, late_dropped_bytes, slow_dropped_bytes;
     uint64_t gap_samples, sequence_gaps, losses, barge_ins;
     uint64_t turns, turns_us, turn_us_max;
     uint64_t dial_ms, first_audio_ms;
 };
 
+/* What every frame looks at comes first, and in up: four lines of memory. */
 struct call {
-    enum call_state state;
+    _Alignas(CACHE_LINE_BYTES) enum call_state state;
     enum carrier_state carrier_state;
-    enum end end;
-    enum fault carrier_fault; /* what the carrier did wrong: its close frame says it */
     uint32_t slot, generation;
-    struct call *next_by_ticket, *next_by_conversation; /* chains of struct calls */
-    struct plan *plan;                                  /* owned */
-    uint64_t carrier;                                   /* conn reference; 0: none */
+    uint64_t carrier; /* conn reference; 0: none */
+    struct tap *tap;  /* NULL: nobody wants to hear (taps.h) */
+    uint64_t last_media_ms;
+    struct speech speech;
+    bool pcm;            /* the AI leg speaks PCM16 24 kHz, else mu-law */
+    bool superseded;     /* a later plan of the same conversation took its place */
+    bool connected_seen; /* the carrier's first message */
+    bool patient;        /* the AI leaves interruptions to us */
+    enum end end;
+    char stream_sid[35];
+    enum fault carrier_fault; /* what the carrier did wrong: its close frame says it */
+    struct plan *plan;        /* owned */
     struct ai_leg ai;
     struct ai_leg next_ai; /* AI_GONE, or on its way to take over from ai (session.c) */
-    bool pcm;              /* the AI leg speaks PCM16 24 kHz, else mu-law */
-    bool superseded;       /* a later plan of the same conversation took its place */
-    bool connected_seen;   /* the carrier's first message */
-    bool patient;          /* the AI leaves interruptions to us */
-    char stream_sid[35];
-    uint64_t event_seq;                              /* of the last event told */
-    uint64_t prepared_ms, started_ms, last_media_ms; /* monotonic */
-    int64_t started_at_ms;                           /* wall; 0: the stream never started */
-    struct timer carrier_timer, duration_timer, join_timer;
     struct up up;
+    struct figures figures;
     struct down down;
     struct speak speak;
-    struct speech speech;
     struct turn turn;
     struct session session;
+    struct call *next_by_ticket, *next_by_conversation; /* chains of struct calls */
+    uint64_t event_seq;                                 /* of the last event told */
+    uint64_t prepared_ms, started_ms;                   /* monotonic */
+    int64_t started_at_ms;                              /* wall; 0: the stream never started */
+    struct timer carrier_timer, duration_timer, join_timer;
     struct tools *tools;         /* owned; NULL: no function was called */
     struct listening *listening; /* supervisors who hear it; owned; NULL while nobody has */
     struct caller_item caller_items[CALLER_ITEMS];
     unsigned caller_items_next;
-    struct figures figures;
     struct spool *spool; /* NULL: it is not recorded */
-    struct tap *tap;     /* NULL: nobody wants to hear (taps.h) */
     uint64_t tap_ref;
     unsigned tap_users;
 };
+
+_Static_assert(offsetof(struct call, ai.addresses) <= 2 * CACHE_LINE_BYTES, "two lines");
 
 struct calls_config {
     unsigned core, cores_count, calls_max;

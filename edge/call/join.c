@@ -29,7 +29,7 @@ void calls_pressure(struct calls *calls, unsigned level)
 
 static size_t wanted(const struct calls *calls, const struct call *call)
 {
-    size_t chosen = (size_t)call->plan->append_ms * SAMPLES_PER_MS;
+    size_t chosen = call->up.join.chosen;
     return calls->joining && chosen < PRESSED_SAMPLES ? PRESSED_SAMPLES : chosen;
 }
 

@@ -2,6 +2,7 @@
 #ifndef RINGBRIDGE_EDGE_CALL_OWN_H
 #define RINGBRIDGE_EDGE_CALL_OWN_H
 
+#include "common/cold.h"
 #include "edge/call/call.h"
 #include "edge/call/download.h"
 #include "edge/call/listen.h"
@@ -22,7 +23,8 @@ struct calls {
     struct calls_config config;
     struct io *io;
     struct metrics *metrics;
-    struct call *table; /* calls_max slots */
+    void *table_memory;
+    struct call *table; /* in it: calls_max slots */
     uint32_t *free_slots;
     unsigned free_count, live_count, ended_count;
     uint32_t *ended_slots; /* to be freed at the turn's end */
@@ -62,7 +64,7 @@ void call_settle(struct calls *calls, struct call *call, enum end end);
 
 /* send.c: what goes to a leg's connection. */
 /* Why the message that was just begun did not go: END_no_capacity when memory is out, else slow. */
-enum end send_failed(const struct conn *conn, enum end slow);
+COLD enum end send_failed(const struct conn *conn, enum end slow);
 /* To the AI. */
 enum end send_text(struct calls *calls, struct conn *conn, struct span text);
 /* The same with malloc'ed text, which is freed; NULL: no memory for it. */
@@ -70,7 +72,7 @@ enum end send_made(struct calls *calls, struct conn *conn, char *text, size_t by
 
 /* session.c: one AI session after another. */
 /* The AI's session is over for this reason. END_NONE: another is on its way. */
-enum end session_lost(struct calls *calls, struct call *call, enum end reason);
+COLD enum end session_lost(struct calls *calls, struct call *call, enum end reason);
 /* When a session that is ready now has to be replaced; expires_at_s: what the AI says, or 0. */
 struct session_age session_age(const struct calls *calls, const struct call *call,
                                int64_t expires_at_s);
@@ -122,8 +124,8 @@ void dial_hang_up(struct calls *calls, struct ai_leg *leg);
 enum end bridge_carrier(struct calls *calls, struct call *call, struct span text);
 enum end bridge_ai(struct calls *calls, struct call *call, struct span text);
 /* A leg did wrong: its close frame will say so, and conn_close counts it. */
-enum end call_blame_carrier(struct call *call, enum fault fault);
-enum end call_blame_ai(struct call *call, enum fault fault);
+COLD enum end call_blame_carrier(struct call *call, enum fault fault);
+COLD enum end call_blame_ai(struct call *call, enum fault fault);
 
 /* up.c: caller to AI. */
 enum end up_media(struct calls *calls, struct call *call, const struct twilio_message *media);
@@ -132,7 +134,7 @@ void up_sequence(struct calls *calls, struct call *call, uint64_t sequence);
 enum end up_flush_early(struct calls *calls, struct call *call);
 /* May audio go to the AI now? Else it is kept, at most CALL_STALE_BYTES_MAX at a time. */
 bool up_open(const struct call *call);
-enum end up_keep(struct calls *calls, struct call *call, const uint8_t *codes, size_t bytes);
+COLD enum end up_keep(struct calls *calls, struct call *call, const uint8_t *codes, size_t bytes);
 /* Carrier's clock now, in samples. */
 uint64_t up_clock(const struct calls *calls, const struct call *call);
 /* Where a moment of the AI's audio clock (up.appended) lies on the carrier's. False: unknown. */

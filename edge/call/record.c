@@ -288,13 +288,14 @@ void record_ai_error(struct calls *calls, struct call *call, const struct realti
     finish(calls, call, &note);
 }
 
-static void put_figures(struct note *note, const struct figures *figures)
+static void put_figures(struct note *note, const struct call *call)
 {
+    const struct figures *figures = &call->figures;
     put_format(note,
                ",\"figures\":{\"frames_up\":%" PRIu64 ",\"frames_down\":%" PRIu64
                ",\"bytes_up\":%" PRIu64 ",\"bytes_down\":%" PRIu64 ",\"dial_ms\":%" PRIu64
                ",\"first_audio_ms\":%" PRIu64 ",\"barge_ins\":%" PRIu64,
-               figures->frames_up, figures->frames_down, figures->bytes_up, figures->bytes_down,
+               call->up.frames, figures->frames_down, call->up.bytes, figures->bytes_down,
                figures->dial_ms, figures->first_audio_ms, figures->barge_ins);
     put_format(note,
                ",\"early_dropped_bytes\":%" PRIu64 ",\"late_dropped_bytes\":%" PRIu64
@@ -320,14 +321,14 @@ void record_ended(struct calls *calls, struct call *call)
     struct note note = begin(call, "ended");
     put_format(&note, ",\"reason\":\"%s\",\"duration_ms\":%" PRIu64, end_name(call->end),
                duration_ms(calls, call));
-    put_figures(&note, figures);
+    put_figures(&note, call);
     finish(calls, call, &note);
     log_at(end_is_error(call->end) ? LOG_WARN : LOG_INFO, "call ended",
            log_text("call", call->plan->call), log_text("organization", call->plan->organization),
            log_text("call_sid", call->plan->call_sid), log_text("reason", end_name(call->end)),
            log_text("fault", end_fault(call->end)), log_number("core", calls->config.core),
            log_number("duration_ms", duration_ms(calls, call)),
-           log_number("frames_up", figures->frames_up),
+           log_number("frames_up", call->up.frames),
            log_number("frames_down", figures->frames_down),
            log_number("barge_ins", figures->barge_ins), log_number("dial_ms", figures->dial_ms),
            log_number("first_audio_ms", figures->first_audio_ms),

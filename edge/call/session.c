@@ -85,7 +85,7 @@ static enum end keep_caller(struct calls *calls, struct call *call)
     up->appended = 0;
     resample_open(&up->resample, RESAMPLE_8_TO_24);
     session->replayed_samples = 0;
-    if (!session->recent)
+    if (!up->recent)
         return bytes ? up_keep(calls, call, up->join.codes, bytes) : END_NONE;
     uint64_t from = listen_from(call);
     up->early_first = up->early_bytes = 0; /* it is in there */
@@ -94,7 +94,7 @@ static enum end keep_caller(struct calls *calls, struct call *call)
         size_t at = (size_t)(from % CALL_RECENT_BYTES), run = CALL_RECENT_BYTES - at;
         if (run > up->samples - from)
             run = (size_t)(up->samples - from);
-        TRY(up_keep(calls, call, session->recent + at, run));
+        TRY(up_keep(calls, call, up->recent + at, run));
         from += run;
     }
     return END_NONE;
@@ -269,16 +269,16 @@ enum end session_ready(struct calls *calls, struct call *call, const struct sess
 
 void session_hear(struct calls *calls, struct call *call, const uint8_t *codes, size_t samples)
 {
-    struct session *session = &call->session;
+    struct up *up = &call->up;
     (void)calls;
-    if (!session->recent && !(session->recent = malloc(CALL_RECENT_BYTES)))
+    if (!up->recent && !(up->recent = malloc(CALL_RECENT_BYTES)))
         return; /* nothing can be replayed then */
-    uint64_t position = call->up.samples;
+    uint64_t position = up->samples;
     while (samples) {
         size_t at = (size_t)(position % CALL_RECENT_BYTES), run = CALL_RECENT_BYTES - at;
         if (run > samples)
             run = samples;
-        memcpy(session->recent + at, codes, run);
+        memcpy(up->recent + at, codes, run);
         codes += run;
         position += run;
         samples -= run;
@@ -368,6 +368,6 @@ void session_close(struct calls *calls, struct call *call)
 {
     wheel_cancel(io_wheel(calls->io), &call->session.timer);
     history_close(&call->session.history);
-    free(call->session.recent);
-    call->session.recent = NULL;
+    free(call->up.recent);
+    call->up.recent = NULL;
 }

@@ -38,8 +38,6 @@ struct session {
     uint64_t heard_until; /* .. and the same of speech that is written down */
     size_t replayed_samples;
     struct history history;
-    uint8_t
-        *recent; /* the caller's last CALL_RECENT_BYTES, a ring: at position % CALL_RECENT_BYTES */
     struct timer timer;
 };
 

@@ -56,7 +56,7 @@ bool up_open(const struct call *call)
 }
 
 /* Drops of the oldest are counted by what they waited for. */
-static void drop_oldest(struct calls *calls, struct call *call, size_t bytes)
+COLD static void drop_oldest(struct calls *calls, struct call *call, size_t bytes)
 {
     struct up *up = &call->up;
     assert(bytes <= up->early_bytes);
@@ -133,7 +133,7 @@ static enum end look_at_queue(struct calls *calls, struct call *call)
     return END_NONE;
 }
 
-static enum end pass_silence(struct calls *calls, struct call *call, size_t samples)
+COLD static enum end pass_silence(struct calls *calls, struct call *call, size_t samples)
 {
     static const uint8_t silence[STREAM_PAYLOAD_BYTES_MAX] = {[0 ... STREAM_PAYLOAD_BYTES_MAX - 1] =
                                                                   G711_ULAW_SILENCE};
@@ -196,8 +196,8 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
     TRY(keep_time(calls, call, media->timestamp_ms));
     call->last_media_ms = io_now_ms(calls->io);
     call->up.heard_ns = call->up.sign_ns = io_now_ns(calls->io);
-    call->figures.frames_up++;
-    call->figures.bytes_up += samples;
+    call->up.frames++;
+    call->up.bytes += samples;
     COUNT(calls->metrics, frames_carrier_in);
     COUNT_BY(calls->metrics, audio_carrier_in, samples);
     if (call->ai.state == AI_READY)
@@ -215,7 +215,7 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
     call->up.samples += samples;
     if (call->speech.open)
         TRY(interrupt_hear(calls, call, media->payload, samples));
-    if (call->figures.frames_up % LATENCY_EVERY == 0)
+    if (call->up.frames % LATENCY_EVERY == 0)
         histogram_add(&calls->metrics->relay_up,
                       (clock_monotonic_ns() - io_now_ns(calls->io)) / 1000);
     return END_NONE;

@@ -12,11 +12,15 @@
 #ifndef RINGBRIDGE_EDGE_IO_CONN_INNER_H
 #define RINGBRIDGE_EDGE_IO_CONN_INNER_H
 
+#include "common/cold.h"
 #include "edge/io/conn.h"
 #include "edge/io/door.h"
 #include "edge/io/load.h"
 #include "edge/io/pool.h"
 #include "edge/io/slab.h"
+#include "edge/limits.h"
+
+#include <stddef.h>
 
 /* In the order of a life. Which of them it passes depends on role and protocol. */
 enum phase {
@@ -36,49 +40,55 @@ enum phase {
     PHASE_GONE       /* freed at the turn's end, once the owner knows */
 };
 
+/* What every frame looks at is two lines of memory, and the timer's one more: with many calls each
+ * line comes from afar. */
 struct conn {
-    struct ring_socket socket;
+    _Alignas(CACHE_LINE_BYTES) struct ring_socket socket;
     enum phase phase;
+    uint32_t leg;
     bool server;
-    bool let_go;          /* no message is yielded any more */
-    bool dirty;           /* in the turn's list for io_flush */
-    bool eof;             /* the peer sends no more */
-    bool eof_clean;       /* TLS: and said so */
-    bool starved;         /* the last message found no memory */
-    bool broken;          /* TLS could not seal: conn_flush ends it */
-    bool notified;        /* our close_notify is said */
-    bool finished;        /* our FIN is sent */
-    bool awaits_fin;      /* a client's closing handshake is done: the server's FIN comes first */
-    bool cancelled;       /* the ops were asked back */
-    struct conn *next;    /* in the dirty list */
-    struct timer timer;   /* at the earliest of the two, or earlier: it is moved lazily */
-    uint64_t deadline_ms; /* of the phase; 0: none */
-    uint64_t send_deadline_ms; /* bytes must be accepted by then; 0: nothing is being sent */
+    bool let_go;        /* no message is yielded any more */
+    bool dirty;         /* in the turn's list for io_flush */
+    bool eof;           /* the peer sends no more */
+    bool broken;        /* TLS could not seal: conn_flush ends it */
+    bool end_due;       /* MESSAGE_END waits to be pulled */
+    bool more_due;      /* MESSAGE_MORE waits to be pulled */
+    bool pong_owed;     /* pong holds the latest ping's payload */
+    struct conn *next;  /* in the dirty list */
+    struct tls *tls;    /* NULL: plain, or a stranger whose first turn has not come */
+    struct ws *ws;      /* once open */
+    struct block *rest; /* plaintext that is not a whole thing yet, and the request at hand */
 
-    bool end_due;   /* MESSAGE_END waits to be pulled */
-    enum fault end; /* what it will say */
+    uint64_t owner;
+    uint64_t heard_ms;                    /* when bytes came last */
+    struct block *send_first, *send_last; /* the kernel may be reading from the first */
+    size_t send_bytes;                    /* queued */
+    size_t flying_bytes;                  /* of these, offered to the kernel */
+    uint64_t send_deadline_ms; /* bytes must be accepted by then; 0: nothing is being sent */
+    uint64_t deadline_ms;      /* of the phase; 0: none */
+
+    struct timer timer; /* at the earliest of the two, or earlier: it is moved lazily */
+
+    bool eof_clean;  /* TLS: and said so */
+    bool starved;    /* the last message found no memory */
+    bool notified;   /* our close_notify is said */
+    bool finished;   /* our FIN is sent */
+    bool awaits_fin; /* a client's closing handshake is done: the server's FIN comes first */
+    bool cancelled;  /* the ops were asked back */
+    enum fault end;  /* what MESSAGE_END will say */
     uint16_t close_code;
     unsigned http_status;
-
-    struct tls *tls; /* NULL: plain, or a stranger whose first turn has not come */
+    size_t message_bytes_max;
     struct {
         struct conn *next, *last;
         uint64_t since_ns;
         bool waits; /* it stands in one of io's queues */
     } shake;
-    struct ws *ws; /* once open */
-    size_t message_bytes_max;
 
-    struct block *send_first, *send_last; /* the kernel may be reading from the first */
-    size_t send_bytes;                    /* queued */
-    size_t flying_bytes;                  /* of these, offered to the kernel */
-
-    struct block *rest;   /* plaintext that is not a whole thing yet, and the request at hand */
-    size_t scanned;       /* of it, searched for the end of a head */
+    size_t scanned;       /* of rest, searched for the end of a head */
     size_t request_bytes; /* of it, the request at hand: head and body */
     bool head_begun;      /* the deadline is that of a head, not of a silence */
     uint64_t owed_bytes;  /* of the answer at hand, not given yet */
-    bool more_due;        /* MESSAGE_MORE waits to be pulled */
     struct {
         bool upgrade, head_only, keep_alive, old; /* old: HTTP/1.0 */
     } request;
@@ -87,23 +97,21 @@ struct conn {
     char accept[29];        /* Sec-WebSocket-Accept: ours to send, or to see */
 
     unsigned quiet_ms, answer_ms; /* see conn_watch; 0: not watched */
-    uint64_t heard_ms;            /* when bytes came last */
     uint64_t asked_ms; /* for a sign of life, when nothing has come since; 0: not asked */
 
-    uint8_t pong[125]; /* the latest ping's payload, when a pong is owed */
+    uint8_t pong[125];
     uint8_t pong_bytes;
-    bool pong_owed;
     unsigned controls; /* control frames since controls_at_ms */
     uint64_t controls_at_ms;
 
-    uint32_t door; /* server: its address's place there */
-    uint32_t leg;
-    uint64_t owner;
+    uint32_t door;                /* server: its address's place there */
     struct sockaddr_storage peer; /* client */
     socklen_t peer_bytes;
     struct mail *move_target;
     uint32_t move_kind;
 };
+
+_Static_assert(offsetof(struct conn, timer) == 2 * CACHE_LINE_BYTES, "two lines");
 
 /* References without a generation are not conns: listeners by their index, then the doorbell. */
 #define LISTENERS_MAX 8
@@ -193,16 +201,16 @@ void conn_touch(struct io *io, struct conn *conn);
 void conn_enter(struct io *io, struct conn *conn, enum phase phase, unsigned timeout_ms);
 
 /* The peer's doing or a deadline: counts it, says the last words, and END becomes due. */
-void conn_fail(struct io *io, struct conn *conn, enum fault fault);
+COLD void conn_fail(struct io *io, struct conn *conn, enum fault fault);
 
 /* In order: what is queued, FIN, the peer's end. An owner that has not let go is told. */
-void conn_end(struct io *io, struct conn *conn);
+COLD void conn_end(struct io *io, struct conn *conn);
 
 /* Fills in END; the owner has let go. */
-void conn_tell_end(struct io *io, struct conn *conn, struct message *message);
+COLD void conn_tell_end(struct io *io, struct conn *conn, struct message *message);
 
 /* The peer sent no more where more was needed. */
-void conn_fail_eof(struct io *io, struct conn *conn);
+COLD void conn_fail_eof(struct io *io, struct conn *conn);
 
 /* Takes all bytes at hand through the phases without yielding: for a conn whose owner has let go or
  * waits. A step that leaves some has moved the conn to LINGER, where they are dropped. */

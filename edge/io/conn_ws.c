@@ -197,8 +197,8 @@ static enum pull closed_by_peer(struct io *io, struct conn *conn, const struct w
     return PULL_MESSAGE;
 }
 
-static enum pull read_control(struct io *io, struct conn *conn, const struct ws_message *control,
-                              struct message *message)
+COLD static enum pull read_control(struct io *io, struct conn *conn,
+                                   const struct ws_message *control, struct message *message)
 {
     if (control->opcode == WS_CLOSE)
         return closed_by_peer(io, conn, control, message);

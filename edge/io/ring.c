@@ -5,6 +5,7 @@
 #include "edge/io/ring_kernel.h"
 #include "edge/limits.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -34,6 +35,14 @@ static void lend(struct ring *ring, uint16_t buffer)
     io_uring_buf_ring_advance(ring->buffer_ring, 1);
 }
 
+/* Those that go round are few, so that the cache holds them; a receive that found none brings one
+ * more among them. */
+static void widen(struct ring *ring)
+{
+    if (ring->buffers_used < ring->buffers_count)
+        lend(ring, (uint16_t)ring->buffers_used++);
+}
+
 struct ring *ring_open(const struct ring_config *config, char *error, size_t room)
 {
     assert(config->buffers && (config->buffers & (config->buffers - 1)) == 0);
@@ -46,8 +55,8 @@ struct ring *ring_open(const struct ring_config *config, char *error, size_t roo
     }
     ring->buffers_count = config->buffers;
     io_uring_buf_ring_init(ring->buffer_ring);
-    for (unsigned i = 0; i < config->buffers; i++)
-        lend(ring, (uint16_t)i);
+    for (unsigned i = 0; i < BUFFERS_GOING_ROUND; i++)
+        widen(ring);
     return ring;
 }
 
@@ -231,6 +240,8 @@ bool ring_take(struct ring *ring, struct ring_answer *answer)
     io_uring_cq_advance(&ring->uring, 1);
     if (op == OP_ALARM)
         ring->alarm_ns = 0;
+    if (op == OP_RECEIVE && answer->result == -ENOBUFS)
+        widen(ring);
     return true;
 }
 

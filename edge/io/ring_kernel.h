@@ -19,6 +19,7 @@ struct ring {
     struct io_uring_buf_ring *buffer_ring; /* which buffers the kernel may fill */
     uint8_t *buffers;                      /* buffers_count times RECEIVE_BUFFER_BYTES */
     unsigned buffers_count;
+    unsigned buffers_used;          /* of these go round; the others were never needed */
     unsigned buffers_out;           /* taken by answers and not yet given back */
     bool awake;                     /* the core's thread has made it its own */
     uint64_t alarm_ns;              /* when OP_ALARM, which flies, is answered; 0: none flies */

@@ -2,6 +2,7 @@
 
 #include "common/panic.h"
 #include "edge/io/poison.h"
+#include "edge/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +23,8 @@ static uint64_t ref_of(uint32_t generation, uint32_t slot)
 bool slab_open(struct slab *slab, uint32_t count, size_t slot_bytes)
 {
     assert(count > 0);
-    size_t stride = (slot_bytes + 63) / 64 * 64;
-    *slab = (struct slab){.memory = aligned_alloc(64, stride * count),
+    size_t stride = (slot_bytes + CACHE_LINE_BYTES - 1) / CACHE_LINE_BYTES * CACHE_LINE_BYTES;
+    *slab = (struct slab){.memory = aligned_alloc(CACHE_LINE_BYTES, stride * count),
                           .stride = stride,
                           .count = count,
                           .generations = calloc(count, sizeof(uint32_t)),

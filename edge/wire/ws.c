@@ -1,10 +1,12 @@
 #include "edge/wire/ws.h"
 
+#include "common/cold.h"
 #include "common/panic.h"
 #include "edge/limits.h"
 #include "edge/wire/assembly.h"
 #include "edge/wire/utf8.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <wslay/wslay.h>
 
@@ -13,31 +15,31 @@
 #define CONTROL_BYTES_MAX 125
 #define CODE_NO_STATUS    1005
 
+/* What a usual frame needs is one line of memory. */
 struct ws {
-    enum ws_role role;
-    size_t message_bytes_max;
+    _Alignas(CACHE_LINE_BYTES) enum ws_role role;
     enum fault fault; /* the stream is broken for good */
-    bool closed;      /* the peer said CLOSE */
+    uint32_t message_bytes_max;
+    uint32_t message_bytes; /* announced so far */
+    uint32_t left;          /* payload bytes of the frame at hand that are still to come */
+    unsigned fragments, fragments_max;
+    uint8_t mask[MASK_BYTES];
+    struct assembly *assembly;
 
     uint8_t head[HEAD_BYTES_MAX]; /* of the frame that is coming */
-    size_t head_bytes;
-
-    bool in_frame; /* the frame at hand */
-    bool final;
-    uint8_t opcode;
-    uint64_t left; /* payload bytes still to come */
-    uint8_t mask[MASK_BYTES];
-
+    uint8_t head_bytes;
+    uint8_t opcode; /* of the frame at hand */
+    bool in_frame, final;
     uint8_t message_opcode; /* the message that its frames make; 0: none has begun */
-    unsigned fragments, fragments_max;
-    size_t message_bytes; /* announced so far */
     struct utf8 utf8;
-    struct assembly *assembly;
+    bool closed;    /* the peer said CLOSE */
     bool delivered; /* the assembly's text was handed out: drop it next time */
 
+    uint8_t control_bytes;
     uint8_t control[CONTROL_BYTES_MAX]; /* a control frame that comes in pieces */
-    size_t control_bytes;
 };
+
+_Static_assert(offsetof(struct ws, control_bytes) <= CACHE_LINE_BYTES, "one line");
 
 /* wslay's reader, one per thread: it is between two frames whenever we are not inside read_head,
  * so connections need none of their own (4 KiB each). */
@@ -81,14 +83,15 @@ static void reader_drop(void)
 
 struct ws *ws_open(enum ws_role role, size_t message_bytes_max)
 {
-    struct ws *ws = calloc(1, sizeof *ws);
+    assert(message_bytes_max <= UINT32_MAX);
+    struct ws *ws = aligned_alloc(CACHE_LINE_BYTES, sizeof *ws);
     if (!ws || !reader_ready()) {
         free(ws);
         return NULL;
     }
-    ws->role = role;
-    ws->message_bytes_max = message_bytes_max;
-    ws->fragments_max = WS_FRAGMENTS_MAX;
+    *ws = (struct ws){.role = role,
+                      .message_bytes_max = (uint32_t)message_bytes_max,
+                      .fragments_max = WS_FRAGMENTS_MAX};
     reader.users++;
     return ws;
 }
@@ -119,7 +122,7 @@ void ws_close(struct ws *ws)
 
 /* ---- heads ---- */
 
-static bool fail(struct ws *ws, enum fault fault)
+COLD static bool fail(struct ws *ws, enum fault fault)
 {
     assert(ws->fault == FAULT_NONE && fault != FAULT_NONE);
     ws->fault = fault;
@@ -162,7 +165,7 @@ static enum fault judge_place(struct ws *ws, const struct wslay_frame_iocb *fram
     if (begins)
         ws->message_opcode = frame->opcode;
     ws->fragments++;
-    ws->message_bytes += (size_t)frame->payload_length;
+    ws->message_bytes += (uint32_t)frame->payload_length;
     return FAULT_NONE;
 }
 
@@ -210,7 +213,7 @@ static bool begin_frame(struct ws *ws)
     skip_payload(&frame);
     ws->final = frame.fin;
     ws->opcode = frame.opcode;
-    ws->left = frame.payload_length;
+    ws->left = (uint32_t)frame.payload_length; /* judged: within the bound, or a control frame's */
     return true;
 }
 
@@ -232,7 +235,7 @@ static bool fill_head(struct ws *ws, struct span *input, size_t bytes)
         return false;
     memcpy(ws->head + ws->head_bytes, input->data, taken);
     *input = span_from(input->data + taken, input->bytes - taken);
-    ws->head_bytes += taken;
+    ws->head_bytes = (uint8_t)(ws->head_bytes + taken);
     return taken == wanted;
 }
 
@@ -272,7 +275,7 @@ static void turn_mask(uint8_t mask[MASK_BYTES], size_t bytes)
 /* Takes what is there of the frame's payload, in clear. */
 static struct span take_slice(struct ws *ws, struct span *input)
 {
-    size_t bytes = ws->left < input->bytes ? (size_t)ws->left : input->bytes;
+    size_t bytes = ws->left < input->bytes ? ws->left : input->bytes;
     struct span slice = span_from(input->data, bytes);
     if (ws->role == WS_SERVER && bytes) {
         ws_mask((uint8_t *)(uintptr_t)slice.data, bytes, ws->mask);
@@ -280,7 +283,7 @@ static struct span take_slice(struct ws *ws, struct span *input)
     }
     if (bytes)
         *input = span_from(input->data + bytes, input->bytes - bytes);
-    ws->left -= bytes;
+    ws->left -= (uint32_t)bytes;
     ws->in_frame = ws->left > 0;
     return slice;
 }
@@ -337,7 +340,7 @@ static bool take_control(struct ws *ws, struct span *input, struct ws_message *m
     if (!direct && slice.bytes) {
         assert(ws->control_bytes + slice.bytes <= CONTROL_BYTES_MAX);
         memcpy(ws->control + ws->control_bytes, slice.data, slice.bytes);
-        ws->control_bytes += slice.bytes;
+        ws->control_bytes = (uint8_t)(ws->control_bytes + slice.bytes);
     }
     if (ws->in_frame)
         return false;

@@ -32,7 +32,7 @@ struct ws_message {
     uint16_t close_code; /* CLOSE: 1005 when none was sent */
 };
 
-/* NULL when memory is out. */
+/* message_bytes_max: less than 4 GiB (assert). NULL when memory is out. */
 struct ws *ws_open(enum ws_role role, size_t message_bytes_max);
 void ws_close(struct ws *ws);
 

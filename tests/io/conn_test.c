@@ -376,6 +376,37 @@ static void serves_many_with_few_buffers(void **state)
         peer_close(peers[i]);
 }
 
+/* All of them say much at once, more than the buffers that go round hold. Each receive that found
+ * none brings in one more, until there is one for every piece. */
+static void brings_in_more_buffers_when_they_are_needed(void **state)
+{
+    enum { PEERS = 10, PIECES = 15, BODY_BYTES = (PIECES - 1) * RECEIVE_BUFFER_BYTES };
+    (void)state;
+    struct peer *peers[PEERS];
+    static char request[BODY_BYTES + 100];
+    int head_bytes =
+        snprintf(request, sizeof request,
+                 "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", BODY_BYTES);
+    memset(request + head_bytes, 'b', BODY_BYTES);
+    stage_close(&stage);
+    stage_open(&stage, (struct io_config){.receive_buffers = 1024}, false);
+    for (size_t i = 0; i < PEERS; i++)
+        peers[i] = peer_open(stage.port);
+    for (int round = 0; round < 60; round++) {
+        for (size_t i = 0; i < PEERS; i++)
+            peer_offer(peers[i], request, (size_t)head_bytes + BODY_BYTES);
+        for (size_t i = 0; i < PEERS; i++) {
+            stage_until(&stage, peer_has(peers[i], "\r\n\r\n"));
+            peer_forget(peers[i]);
+        }
+    }
+    assert_int_equal(stage.requests, 60 * PEERS);
+    assert_true(stage.metrics.receive_starved > 0); /* or the test proves nothing */
+    assert_true(stage.metrics.receive_starved <= PEERS * PIECES - BUFFERS_GOING_ROUND);
+    for (size_t i = 0; i < PEERS; i++)
+        peer_close(peers[i]);
+}
+
 static void closes_whom_it_has_no_slot_for(void **state)
 {
     (void)state;
@@ -573,6 +604,7 @@ int main(void)
         test(an_owner_that_never_answers_is_told),
         test(survives_resets_and_ends_at_each_state),
         test(serves_many_with_few_buffers),
+        test(brings_in_more_buffers_when_they_are_needed),
         test(closes_whom_it_has_no_slot_for),
         test(accepts_again_when_descriptors_come_back),
         test(sends_what_a_slow_reader_takes),

@@ -12,9 +12,11 @@
 void *__real_malloc(size_t bytes);
 void *__real_calloc(size_t count, size_t bytes);
 void *__real_realloc(void *old, size_t bytes);
+void *__real_aligned_alloc(size_t alignment, size_t bytes);
 void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t count, size_t bytes);
 void *__wrap_realloc(void *old, size_t bytes);
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes);
 
 static size_t allocations, allocated_bytes;
 static size_t allocations_left = SIZE_MAX; /* then memory is out */
@@ -39,6 +41,11 @@ void *__wrap_calloc(size_t count, size_t bytes)
 void *__wrap_realloc(void *old, size_t bytes)
 {
     return grant(bytes) ? __real_realloc(old, bytes) : NULL;
+}
+
+void *__wrap_aligned_alloc(size_t alignment, size_t bytes)
+{
+    return grant(bytes) ? __real_aligned_alloc(alignment, bytes) : NULL;
 }
 
 /* A head that announces everything, and nothing behind it: no memory is taken for it. */
