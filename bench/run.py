@@ -41,7 +41,7 @@ PLAIN = [("floor", False), ("edge", False), ("node", False), ("go", False)]
 SEALED = [("edge", True), ("node", True)]
 SWEEP = PLAIN + [("edge", True)]
 SWEEP_STEP, SWEEP_CALLS_MAX, SWEEP_P99_US = 200, 2600, 100_000
-CAPACITY_PERCENT, CAPACITY_GROWTH, CAPACITY_SECONDS = 33, 1.1, 5
+CAPACITY_PERCENT, CAPACITY_GROWTH, CAPACITY_SECONDS = report.CAPACITY_PERCENT, 1.2, 5
 CONNECT_RATE = 75  # control and PostgreSQL share the generator's core, and nobody shall be told to wait
 RECORD_ROUNDS = 3
 WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS = 1000, (1, 2, 4, 8, 16, 32)
@@ -141,8 +141,8 @@ class Bench:
                         break
 
     def capacity(self):
-        """What a third of a core stands before p99 passes 100 ms. Both save work when they are late: the floor moves what
-        has piled up in a socket at once, the edge joins frames."""
+        """How many calls a third of a core stands before p99 passes 100 ms, beside how many the floor would fill it with
+        if it moved each frame by itself. (Late, it moves what has piled up in a socket at once, whatever that is.)"""
         self.system.share, why = share.open_share(CAPACITY_PERCENT)
         if not self.system.share:
             print(f"  capacity: not measured, a part of a core cannot be had ({why})", file=sys.stderr)
@@ -150,11 +150,10 @@ class Bench:
         try:
             known = [result["relay"]["calls_per_core"] for result in self.results
                      if result["kind"] == "cost" and result["label"] == "floor-pcmu" and report.carried(result)]
-            first = 0.7 * (max(known) if known else 800) * CAPACITY_PERCENT / 100
-            for relay in ("floor", "edge"):
-                calls = first
-                while self.stood(relay, "pcmu", False, int(calls), "capacity", CAPACITY_SECONDS):
-                    calls *= CAPACITY_GROWTH
+            calls = 0.7 * (max(known) if known else 800) * CAPACITY_PERCENT / 100  # it is not late with so many
+            self.run("floor", "pcmu", False, int(calls), "capacity", CAPACITY_SECONDS)
+            while self.stood("edge", "pcmu", False, int(calls), "capacity", CAPACITY_SECONDS):
+                calls *= CAPACITY_GROWTH
         finally:
             self.system.stop_all()
             self.system.share.close()
