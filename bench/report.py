@@ -186,14 +186,22 @@ def capacities(results, kind="sweep"):
     return found
 
 
-def show_capacity(results):
+def capacity(results):
+    """Calls that fill the part of a core with the floor, a frame at a time; calls that the edge stood; whether more might
+    have been possible. None: not measured."""
     floors = [result for result in results if result["kind"] == "capacity" and result["label"] == "floor-pcmu" and carried(result)]
     if not floors:
-        return
-    frame_by_frame = CAPACITY_PERCENT / 100 * floors[0]["relay"]["calls_per_core"]
-    calls, more = capacities(results, "capacity").get("edge-pcmu", (0, False))
-    print(f"  The floor, moving each frame by itself, is full with {frame_by_frame:.0f} calls ({CAPACITY_PERCENT} % of a core over its "
-          f"cost with {floors[0]['calls']}); the edge stood {'at least ' if more else ''}{calls}: {calls / frame_by_frame:.2f} of it")
+        return None
+    return (CAPACITY_PERCENT / 100 * floors[0]["relay"]["calls_per_core"],
+            *capacities(results, "capacity").get("edge-pcmu", (0, False)))
+
+
+def show_capacity(results):
+    held = capacity(results)
+    if held:
+        frame_by_frame, calls, more = held
+        print(f"  The floor, moving each frame by itself, is full with {frame_by_frame:.0f} calls; the edge stood "
+              f"{'at least ' if more else ''}{calls}: {calls / frame_by_frame:.2f} of it")
 
 
 def show_recording(results):
@@ -242,6 +250,40 @@ def show(data):
 
 # ---- README.md ----
 
+def other_lines(results):
+    """What else the run found, and how far the machine disturbed it."""
+    lines = [""]
+    ratios = [(result["label"], result["calls"], ratio(results, result)) for result in results if result["kind"] == "cost" and
+              result["relay_name"] == "edge" and not result["tls"] and carried(result)]
+    lines.append("- The edge over the floor: " + "; ".join(
+        f"{label} " + ", ".join(f"{times:.2f} at {calls}" for name, calls, times in ratios if name == label and times)
+        for label in dict.fromkeys(label for label, _, _ in ratios)) + " calls")
+    for result in results:
+        if result["kind"] == "half load" and "up" in result:
+            lines.append(f"- Half load, {result['label']}, {result['calls']} calls, core {result['relay']['busy_share'] * 100:.0f} % busy: "
+                         f"p50 {result['up']['p50_us']:.0f} µs up, {result['down']['p50_us']:.0f} down; "
+                         f"p99 {result['up']['p99_us'] / 1000:.2f} and {result['down']['p99_us'] / 1000:.2f} ms")
+        elif result["kind"] == "memory" and "relay" in result:
+            lines.append(f"- {result['calls']} standing calls with TLS on both legs: {result['relay']['kib_per_call']:.1f} KiB each")
+        elif result["kind"] == "set-up" and "setup" in result:
+            setup = result["setup"]
+            lines.append(f"- Set-up with TLS, {'the edge alone' if result['stand_in'] else 'control and PostgreSQL on the load generator’s core'}: "
+                         f"{setup['per_second']:.0f} calls a second of {setup['wanted_per_second']:.0f} asked for, {setup['failed']} failed; "
+                         f"meanwhile {result['calls']} running calls' p99 {result['up']['p99_us'] / 1000:.1f} ms up, "
+                         f"{result['down']['p99_us'] / 1000:.1f} down")
+    held = capacity(results)
+    if held:
+        frame_by_frame, calls, more = held
+        lines.append(f"- {CAPACITY_PERCENT} % of a core: the floor, moving each frame by itself, is full with {frame_by_frame:.0f} calls; the "
+                     f"edge joins frames and stood {'at least ' if more else ''}{calls} before p99 passed 100 ms, without losing any")
+    costs = [result for result in results if result["kind"] == "cost" and "generator" in result]
+    late = sum(result["generator"]["bottleneck"] for result in costs)
+    if late:
+        lines += ["", f"In {late} of {len(costs)} cases the generator itself was late (p99 over 2 ms) or full: the machine was "
+                      "disturbed, and tails are not the relays' alone."]
+    return lines
+
+
 def markdown(data):
     facts, results = data["machine"], data["results"]
     lines = [f"Two cores of an {facts['cpu']} in a virtual machine, Linux {facts['kernel']}, {facts['date'][:10]}; one core for "
@@ -262,6 +304,7 @@ def markdown(data):
     stood = [f"{label} {'at least ' if more else ''}{calls}" for label, (calls, more) in capacities(results).items()]
     if stood:
         lines += ["", f"Calls one core stood before p99 passed 100 ms: {', '.join(stood)}."]
+    lines += other_lines(results)
     return "\n".join(lines) + "\n\n" + "\n".join(
         f"![{title}](bench/charts/{name}.svg)" for name, title in (
             ("cpu", "CPU per call-second against calls"), ("latency", "One-way delay against calls"))) + "\n"

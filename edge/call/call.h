@@ -95,8 +95,7 @@ struct up {
     uint64_t sign_ns;       /* .. and the last frame or mark */
     uint64_t appended;      /* samples given to this session of the AI: its audio clock */
     uint64_t frames, bytes; /* that came */
-    uint8_t
-        *recent; /* the last CALL_RECENT_BYTES of them, a ring: at samples % CALL_RECENT_BYTES */
+    uint8_t *recent;        /* the last CALL_RECENT_BYTES, a ring: at samples % CALL_RECENT_BYTES */
     size_t early_bytes;
     bool timed;   /* the carrier's clock is known */
     bool waiting; /* the AI has not taken what was sent .. */

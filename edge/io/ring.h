@@ -7,6 +7,8 @@
  * The ledger: one bit per kind of op in the socket. Preparing sets it (asserting that it was
  * clear), ring_landed clears it on the completion without "more". A socket whose ledger is empty is
  * unknown to the kernel's side of the ring, and only then may it be closed.
+ * Of the receive buffers few go round, so that a core's cache holds them; each receive that finds
+ * none (-ENOBUFS) brings one more among them, for good.
  * Thread: the core's. Bounds: RING_ENTRIES, RECEIVE_BUFFERS; the completion queue holds every
  * possible answer. */
 #ifndef RINGBRIDGE_EDGE_IO_RING_H
