@@ -330,7 +330,7 @@ static void greet(struct calls *calls, struct call *call, struct supervisor *sup
         compose(head, clock_ms(calls, call), "listening",
                 ",\"call\":\"%.36s\",\"at_ms\":%" PRId64 ",\"position\":%" PRIu64
                 ",\"rate\":8000,\"encoding\":\"audio/x-mulaw\",\"tracks\":[\"%s\",\"%s\"]",
-                call->plan->call, clock_wall_ms(), call->tap->made.first_sample,
+                call->plan->call, clock_wall_ms(), call->tap->piece.first_sample,
                 track_names[LISTEN_CALLER], track_names[LISTEN_AGENT]);
     tell(calls, call, supervisor, &(struct listen_event){.head = composed, .tail = span_of("}")});
 }

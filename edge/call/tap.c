@@ -22,9 +22,9 @@ void tap_open(struct tap *tap, struct slab *chunks, const struct heard *heard, u
                         .heard = heard,
                         .end = heard->sent,
                         .played = heard->sent,
-                        .made = {.first_sample = at_sample - missed, .samples = missed}};
-    memset(tap->made.caller, G711_ULAW_SILENCE, missed);
-    memset(tap->made.agent, G711_ULAW_SILENCE, missed);
+                        .piece = {.first_sample = at_sample - missed, .samples = missed}};
+    memset(tap->piece.caller, G711_ULAW_SILENCE, missed);
+    memset(tap->piece.agent, G711_ULAW_SILENCE, missed);
 }
 
 /* ---- what waits ---- */
@@ -107,11 +107,12 @@ static void trim(struct tap *tap, uint64_t end)
 /* The part of it that is in the piece at hand. */
 static void erase(struct tap *tap, const struct tap_unheard *unheard)
 {
+    struct tap_piece *piece = &tap->piece;
     uint64_t from = unheard->first_sample, until = from + unheard->samples;
-    if (from < tap->made.first_sample)
-        from = tap->made.first_sample;
+    if (from < piece->first_sample)
+        from = piece->first_sample;
     if (until > from)
-        memset(tap->made.agent + (from - tap->made.first_sample), G711_ULAW_SILENCE,
+        memset(piece->agent + (from - piece->first_sample), G711_ULAW_SILENCE,
                (size_t)(until - from));
 }
 
@@ -185,65 +186,32 @@ void tap_hear(struct tap *tap, const uint8_t *codes, size_t samples)
     tap->input = span_from(codes, samples);
 }
 
-/* What is made so far, as a piece. The next one begins behind it. */
-static void tell(struct tap *tap, struct tap_piece *piece)
-{
-    *piece = (struct tap_piece){.first_sample = tap->made.first_sample,
-                                .samples = tap->made.samples,
-                                .caller = tap->made.caller,
-                                .agent = tap->made.agent};
-    tap->made.first_sample += tap->made.samples;
-    tap->made.samples = 0;
-}
-
-/* The usual frame is a piece: it stays where it is, and while the agent says nothing there is one
- * silence for all. */
-static bool tell_frame(struct tap *tap, struct tap_piece *piece)
-{
-    static const uint8_t silence[TAP_PIECE_SAMPLES] = {[0 ... TAP_PIECE_SAMPLES - 1] =
-                                                           G711_ULAW_SILENCE};
-    if (tap->made.samples || tap->input.bytes < TAP_PIECE_SAMPLES)
-        return false;
-    *piece = (struct tap_piece){.first_sample = tap->made.first_sample,
-                                .samples = TAP_PIECE_SAMPLES,
-                                .caller = tap->input.data,
-                                .agent = silence};
-    if (tap->played == tap->end) {
-        tap->playing = false;
-    } else {
-        play(tap, tap->made.agent, TAP_PIECE_SAMPLES);
-        piece->agent = tap->made.agent;
-    }
-    tap->made.first_sample += TAP_PIECE_SAMPLES;
-    tap->input =
-        span_from(tap->input.data + TAP_PIECE_SAMPLES, tap->input.bytes - TAP_PIECE_SAMPLES);
-    return true;
-}
-
 bool tap_next(struct tap *tap, struct tap_piece *piece)
 {
-    if (tell_frame(tap, piece))
-        return true;
-    unsigned had = tap->made.samples;
-    size_t room = TAP_PIECE_SAMPLES - had;
+    struct tap_piece *made = &tap->piece;
+    size_t room = TAP_PIECE_SAMPLES - made->samples;
     size_t count = tap->input.bytes < room ? tap->input.bytes : room;
     if (count) {
-        memcpy(tap->made.caller + had, tap->input.data, count);
-        play(tap, tap->made.agent + had, count);
-        tap->made.samples += (unsigned)count;
+        memcpy(made->caller + made->samples, tap->input.data, count);
+        play(tap, made->agent + made->samples, count);
+        made->samples += (unsigned)count;
         tap->input = span_from(tap->input.data + count, tap->input.bytes - count);
     }
-    if (tap->made.samples < TAP_PIECE_SAMPLES)
+    if (made->samples < TAP_PIECE_SAMPLES)
         return false;
-    tell(tap, piece);
+    *piece = *made;
+    made->first_sample += TAP_PIECE_SAMPLES;
+    made->samples = 0;
     return true;
 }
 
 bool tap_rest(struct tap *tap, struct tap_piece *piece)
 {
     assert(tap->input.bytes == 0);
-    if (tap->made.samples == 0)
+    if (tap->piece.samples == 0)
         return false;
-    tell(tap, piece); /* nothing comes after it */
+    *piece = tap->piece;
+    tap->piece.first_sample += tap->piece.samples; /* told, and nothing comes after it */
+    tap->piece.samples = 0;
     return true;
 }

@@ -26,9 +26,9 @@
 
 /* 20 ms of both sides. */
 struct tap_piece {
-    uint64_t first_sample;         /* a multiple of TAP_PIECE_SAMPLES */
-    unsigned samples;              /* all of them; fewer only from tap_rest */
-    const uint8_t *caller, *agent; /* borrowed: until the next call for this tap */
+    uint64_t first_sample; /* a multiple of TAP_PIECE_SAMPLES */
+    unsigned samples;      /* all of them; fewer only from tap_rest. Behind them: anything */
+    uint8_t caller[TAP_PIECE_SAMPLES], agent[TAP_PIECE_SAMPLES];
 };
 
 struct tap_chunk;
@@ -36,12 +36,8 @@ struct tap_chunk;
 struct tap {
     struct slab *chunks;       /* borrowed */
     const struct heard *heard; /* borrowed: the call's ledger */
-    struct span input; /* of the caller, not yet in a piece; borrowed until tap_next is done */
-    struct {
-        uint64_t first_sample;
-        unsigned samples;
-        uint8_t caller[TAP_PIECE_SAMPLES], agent[TAP_PIECE_SAMPLES];
-    } made; /* of a piece, so far; a frame that is a whole one is not copied into it */
+    struct span input;      /* of the caller, not yet in a piece; borrowed until tap_next is done */
+    struct tap_piece piece; /* being made */
     struct tap_chunk *first, *last; /* agent audio that waits */
     uint64_t end;                   /* the agent's position after the last sample sent */
     uint64_t played;                /* .. and after the last sample let out */
@@ -87,7 +83,7 @@ bool tap_rest(struct tap *tap, struct tap_piece *piece);
 /* The carrier's clock: how many samples were heard. */
 static inline uint64_t tap_clock(const struct tap *tap)
 {
-    return tap->made.first_sample + tap->made.samples;
+    return tap->piece.first_sample + tap->piece.samples;
 }
 
 #endif
