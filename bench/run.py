@@ -42,7 +42,7 @@ SEALED = [("edge", True), ("node", True)]
 SWEEP = PLAIN + [("edge", True)]
 SWEEP_STEP, SWEEP_CALLS_MAX, SWEEP_P99_US = 200, 2600, 100_000
 CAPACITY_PERCENT, CAPACITY_GROWTH, CAPACITY_SECONDS = report.CAPACITY_PERCENT, 1.2, 5
-CONNECT_RATE = 75  # control and PostgreSQL share the generator's core, and nobody shall be told to wait
+CONNECT_RATE = 75  # what stands for control shares the generator's core, and nobody shall be told to wait
 RECORD_ROUNDS = 3
 WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS = 1000, (1, 2, 4, 8, 16, 32)
 
