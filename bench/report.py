@@ -125,6 +125,16 @@ def show_half_load(results):
                   f"down p50 {down['p50_us']:.0f} us, p99 {down['p99_us'] / 1000:.2f} ms; lost {lost_ms(result):.0f} ms")
 
 
+def append_lines(results):
+    """A frame waits for those that share its append, so up's delay is the append time's, not the machine's."""
+    for result in results:
+        if result["kind"] == "append" and carried(result):
+            up, down = result["up"], result["down"]
+            yield (f"{result['label']}, {result['calls']} calls, appends of {result['append_ms']} ms: {result['relay']['busy_share'] * 100:.0f} % "
+                   f"of a core; p50 {up['p50_us'] / 1000:.1f} ms up, {down['p50_us'] / 1000:.1f} down, p99 {up['p99_us'] / 1000:.1f} and "
+                   f"{down['p99_us'] / 1000:.1f}; lost {lost_ms(result):.0f} ms")
+
+
 def handshakes(result):
     edge = result.get("edge", {})
     name = "ringbridge_tls_handshakes_total"
@@ -147,7 +157,7 @@ def show_set_up(result):
           f"{result['relay']['busy_share'] * 100:.0f}% busy, generator core {result['generator']['busy_share'] * 100:.0f}% "
           f"by the generator alone, its frames late by p99 {result['generator']['p99_us'] / 1000:.2f} ms")
     if setup["per_second"] < 0.95 * setup["wanted_per_second"]:
-        print("  The rate was not reached. Generator, control and PostgreSQL share the other core: see who was full.")
+        print("  The rate was not reached: see who was full. What stands behind the edge has what edge and generator leave.")
 
 
 WEBHOOK_HEAD = ["workers", "asked for", "answered a second", "ms p50/p99/p99.9/max", "us each: edge, control, PostgreSQL, generator",
@@ -187,21 +197,28 @@ def capacities(results, kind="sweep"):
 
 
 def capacity(results):
-    """Calls that fill the part of a core with the floor, a frame at a time; calls that the edge stood; whether more might
-    have been possible. None: not measured."""
-    floors = [result for result in results if result["kind"] == "capacity" and result["label"] == "floor-pcmu" and carried(result)]
-    if not floors:
-        return None
-    return (CAPACITY_PERCENT / 100 * floors[0]["relay"]["calls_per_core"],
-            *capacities(results, "capacity").get("edge-pcmu", (0, False)))
+    """What a part of a core stood, by name: (calls, whether more might have been possible). None: not measured."""
+    found = capacities(results, "capacity")
+    names = {"by frames": "floor_by_frames-pcmu", "edge": "edge-pcmu", "floor": "floor-pcmu"}
+    return {name: found[label] for name, label in names.items()} if all(label in found for label in names.values()) else None
+
+
+def stood(calls, more):
+    return f"{'at least ' if more else ''}{calls}"
+
+
+def capacity_line(held):
+    by_frames, edge = held["by frames"][0], held["edge"][0]
+    return (f"the edge, which joins frames, stood {stood(*held['edge'])} calls before p99 passed 100 ms, without losing any; the floor "
+            f"{stood(*held['by frames'])} when it sends each frame by itself"
+            f"{f' (the edge {edge / by_frames:.2f} times that)' if by_frames else ''}, {stood(*held['floor'])} when it moves at once what "
+            "piled up while it was late")
 
 
 def show_capacity(results):
     held = capacity(results)
     if held:
-        frame_by_frame, calls, more = held
-        print(f"  The floor, if it moved each frame by itself, would be full with {frame_by_frame:.0f} calls (reckoned from its "
-              f"cost); the edge stood {'at least ' if more else ''}{calls}: {calls / frame_by_frame:.2f} of it")
+        print(f"  {capacity_line(held)}")
 
 
 def show_recording(results):
@@ -226,19 +243,25 @@ def show(data):
     if any(result["kind"] == "half load" for result in results):
         print("\nThe edge at half load")
         show_half_load(results)
+    if any(result["kind"] == "append" for result in results):
+        print("\nAn organisation's append time")
+        print("".join(f"  {line}\n" for line in append_lines(results)), end="")
     for result in results:
         if result["kind"] == "memory" and "relay" in result:
             print(f"\nMemory: {result['calls']} calls with TLS on both legs, {result['relay']['kib_per_call']:.1f} KiB per call, "
                   f"{result['failed']} failed")
+        if result["kind"] == "beside" and "up" in result:
+            print(f"\n{result['calls']} running calls with TLS while none is set up: up p99 {result['up']['p99_us'] / 1000:.2f}, down p99 "
+                  f"{result['down']['p99_us'] / 1000:.2f} ms")
         if result["kind"] == "set-up" and "setup" in result:
             print("\nCall set-up, TLS on both legs, " + ("nothing but the edge behind the webhook (stand_in.py)" if result["stand_in"]
-                                                        else "control and PostgreSQL beside the generator on one core"))
+                                                        else "control and PostgreSQL behind it, on what edge and generator leave of two cores"))
             show_set_up(result)
     show_recording(results)
     show_webhooks(results)
     show_costs(results, "sweep", "Sweep: until p99 passes 100 ms, audio is lost, or the generator is the limit")
     for label, (calls, more) in capacities(results).items():
-        print(f"  {label} stood {'at least ' if more else ''}{calls} calls")
+        print(f"  {label} stood {stood(calls, more)} calls")
     show_costs(results, "capacity", f"Capacity: {CAPACITY_PERCENT} % of a core, until p99 passes 100 ms or audio is lost")
     show_capacity(results)
     if facts["load_average_before"] > 0.5:
@@ -265,18 +288,19 @@ def other_lines(results):
                          f"p99 {result['up']['p99_us'] / 1000:.2f} and {result['down']['p99_us'] / 1000:.2f} ms")
         elif result["kind"] == "memory" and "relay" in result:
             lines.append(f"- {result['calls']} standing calls with TLS on both legs: {result['relay']['kib_per_call']:.1f} KiB each")
+        elif result["kind"] == "beside" and "up" in result:
+            lines.append(f"- {result['calls']} running calls with TLS while none is set up: p99 {result['up']['p99_us'] / 1000:.1f} ms up, "
+                         f"{result['down']['p99_us'] / 1000:.1f} down")
         elif result["kind"] == "set-up" and "setup" in result:
             setup = result["setup"]
-            lines.append(f"- Set-up with TLS, {'the edge alone' if result['stand_in'] else 'control and PostgreSQL on the load generator’s core'}: "
+            lines.append(f"- Set-up with TLS, {'the edge alone' if result['stand_in'] else 'with control and PostgreSQL on what edge and generator leave of two cores'}: "
                          f"{setup['per_second']:.0f} calls a second of {setup['wanted_per_second']:.0f} asked for, {setup['failed']} failed; "
                          f"meanwhile {result['calls']} running calls' p99 {result['up']['p99_us'] / 1000:.1f} ms up, "
                          f"{result['down']['p99_us'] / 1000:.1f} down")
+    lines += [f"- {line}" for line in append_lines(results)]
     held = capacity(results)
     if held:
-        frame_by_frame, calls, more = held
-        lines.append(f"- {CAPACITY_PERCENT} % of a core: the edge joins frames and stood {'at least ' if more else ''}{calls} calls before p99 "
-                     f"passed 100 ms, without losing any; the floor, if it moved each frame by itself, would be full with {frame_by_frame:.0f} "
-                     "(reckoned from its cost; late, it moves what piled up at once, and stands more than the edge)")
+        lines.append(f"- {CAPACITY_PERCENT} % of a core: {capacity_line(held)}")
     costs = [result for result in results if result["kind"] == "cost" and "generator" in result]
     slow = [result for result in costs if result["relay_name"] not in ("floor", "edge") and worst_p99_us(result) > 100_000]
     if slow:
@@ -306,9 +330,9 @@ def markdown(data):
         lines.append(f"| {result['label']} | {result['calls']} | {result['relay']['cpu_us_per_call_second']:.0f}"
                      f"{f' ({times:.2f})' if times else ''} | {up['p50_us'] / 1000:.2f} / {up['p99_us'] / 1000:.2f} | "
                      f"{down['p50_us'] / 1000:.2f} / {down['p99_us'] / 1000:.2f} | {result['relay']['kib_per_call']:.0f} |")
-    stood = [f"{label} {'at least ' if more else ''}{calls}" for label, (calls, more) in capacities(results).items()]
-    if stood:
-        lines += ["", f"Calls one core stood before p99 passed 100 ms: {', '.join(stood)}."]
+    series = [f"{label} {stood(calls, more)}" for label, (calls, more) in capacities(results).items()]
+    if series:
+        lines += ["", f"Calls one core stood before p99 passed 100 ms: {', '.join(series)}."]
     lines += other_lines(results)
     return "\n".join(lines) + "\n\n" + "\n".join(
         f"![{title}](bench/charts/{name}.svg)" for name, title in (

@@ -33,7 +33,7 @@ import charts
 import report
 import share
 import webhooks
-from system import BIN, GO_RELAY, OTHER_CPU, RIVALS, ROOT, System
+from system import BIN, GO_RELAY, OTHER_CPU, RELAY_CPU, RIVALS, ROOT, System
 
 FORMATS = ("pcmu", "pcm")
 # relay, TLS. Of the rivals' TLS only the AI's leg: the carrier's would stand behind a proxy.
@@ -56,10 +56,11 @@ class Bench:
         self.system, self.seconds, self.warm = system, seconds, warm
         self.results = []
 
-    def run(self, relay, audio_format, tls, calls, kind="cost", seconds=None, extra=(), stand_in=False, record=False):
+    def run(self, relay, audio_format, tls, calls, kind="cost", seconds=None, extra=(), stand_in=False, record=False,
+            append_ms=20):
         """One case: starts the relay, loads it, stops it. The result is kept; an impossible load is a result too."""
         name, seconds = name_of(relay, audio_format, tls) + ("-record" if record else ""), seconds or self.seconds
-        self.system.environment["BENCH_RECORD"] = "1" if record else ""
+        self.system.environment |= {"BENCH_RECORD": "1" if record else "", "BENCH_APPEND_MS": str(append_ms)}
         print(f"  {kind}: {name}, {calls} calls, {seconds} s", file=sys.stderr, flush=True)
         path = self.system.directory / "report.json"
         path.unlink(missing_ok=True)
@@ -78,7 +79,7 @@ class Bench:
         after = self.system.edge_metrics() if relay == "edge" else {}
         self.system.stop_all()
         result = json.loads(path.read_text()) if path.exists() else {"label": name, "calls": calls, "format": audio_format}
-        result |= {"relay_name": relay, "tls": tls, "kind": kind, "stand_in": stand_in, "load_average": os.getloadavg()[0]}
+        result |= {"relay_name": relay, "tls": tls, "kind": kind, "stand_in": stand_in, "append_ms": append_ms, "load_average": os.getloadavg()[0]}
         if error:
             result["error"] = error[-500:]
             print(f"    {error.splitlines()[-1]}", file=sys.stderr)
@@ -112,15 +113,23 @@ class Bench:
                 calls = int(report.calls_at(known, 0.5) / 10) * 10
                 self.run("edge", audio_format, tls, max(calls, 10), "half load", stand_in=True)
 
+    def appends(self, calls):
+        """What an organisation's append time costs and saves: 20 ms is the default, and frame by frame."""
+        for append_ms in (20, 40, 60):
+            self.run("edge", "pcmu", False, calls, "append", stand_in=True, append_ms=append_ms)
+
     def memory(self, calls):
         """Established calls with TLS on both legs that only stand: a frame every half second."""
         self.run("edge", "pcmu", True, calls, "memory", 3, ["--frame-ms", 500], stand_in=True)
 
     def set_up(self, rate, running, seconds):
-        """Short calls that come about beside running ones: what the edge can, and with the real control behind it, which
-        shares its core with PostgreSQL and the generator."""
+        """Short calls that come about beside running ones: what the edge can, and with the real control behind it. Whoever
+        stands behind the edge may have what the edge leaves of its processor, where the edge goes first."""
+        self.system.control_cpus = f"{RELAY_CPU},{OTHER_CPU}"
+        self.run("edge", "pcmu", True, running, "beside", seconds, stand_in=True)  # what the running calls have anyway
         for stand_in in (True, False):
             self.run("edge", "pcmu", True, running, "set-up", seconds, ["--setup-rate", rate], stand_in=stand_in)
+        self.system.control_cpus = str(OTHER_CPU)
 
     def webhooks(self, rate, workers, seconds):
         """Calls come in as fast as webhooks may: control and PostgreSQL are the measure, on both processors."""
@@ -141,8 +150,8 @@ class Bench:
                         break
 
     def capacity(self):
-        """How many calls a third of a core stands before p99 passes 100 ms, beside how many the floor would fill it with
-        if it moved each frame by itself. (Late, it moves what has piled up in a socket at once, whatever that is.)"""
+        """How many calls a third of a core stands before p99 passes 100 ms: the floor that sends each frame by itself, the
+        edge, which joins frames, and the floor as it is: late, it moves what has piled up in a socket at once."""
         self.system.share, why = share.open_share(CAPACITY_PERCENT)
         if not self.system.share:
             print(f"  capacity: not measured, a part of a core cannot be had ({why})", file=sys.stderr)
@@ -150,10 +159,10 @@ class Bench:
         try:
             known = [result["relay"]["calls_per_core"] for result in self.results
                      if result["kind"] == "cost" and result["label"] == "floor-pcmu" and report.carried(result)]
-            calls = 0.7 * (max(known) if known else 800) * CAPACITY_PERCENT / 100  # it is not late with so many
-            self.run("floor", "pcmu", False, int(calls), "capacity", CAPACITY_SECONDS)
-            while self.stood("edge", "pcmu", False, int(calls), "capacity", CAPACITY_SECONDS):
-                calls *= CAPACITY_GROWTH
+            for relay in ("floor_by_frames", "edge", "floor"):
+                calls = 0.7 * (max(known) if known else 800) * CAPACITY_PERCENT / 100  # nobody is late with so many
+                while self.stood(relay, "pcmu", False, int(calls), "capacity", CAPACITY_SECONDS):
+                    calls *= CAPACITY_GROWTH
         finally:
             self.system.stop_all()
             self.system.share.close()
@@ -184,7 +193,7 @@ def read_arguments():
     parser.add_argument("--seconds", type=int, default=8, help="measured per case (8)")
     parser.add_argument("--only", help="one case: " + ", ".join(name_of(relay, audio_format, tls) for audio_format in FORMATS
                                                                for relay, tls in PLAIN + SEALED) +
-                        ", edge-pcmu-record, edge-pcm-record, set-up, memory, webhooks, capacity")
+                        ", edge-pcmu-record, edge-pcm-record, append, set-up, memory, webhooks, capacity")
     parser.add_argument("--rate", type=int, default=300, help="calls begun in a second, for set-up (300)")
     parser.add_argument("--sweep", action="store_true", help=f"steps of {SWEEP_STEP} calls for every relay; up to an hour")
     parser.add_argument("--keep", action="store_true", help="charts to bench/charts/, table into README.md")
@@ -193,9 +202,11 @@ def read_arguments():
 
 
 def run_all(bench, arguments):
-    if arguments.only in ("set-up", "memory"):
+    if arguments.only in ("append", "set-up", "memory"):
         for calls in arguments.calls:
-            if arguments.only == "memory":
+            if arguments.only == "append":
+                bench.appends(calls)
+            elif arguments.only == "memory":
                 bench.memory(calls)
             else:
                 bench.set_up(arguments.rate, calls, arguments.seconds)
@@ -219,6 +230,7 @@ def run_all(bench, arguments):
     if arguments.quick:
         bench.costs([20])
         bench.half_load()
+        bench.appends(20)
         bench.memory(50)
         bench.set_up(20, 10, 3)
         bench.webhooks(100, (2,), 2)
@@ -227,6 +239,7 @@ def run_all(bench, arguments):
         return
     bench.costs(arguments.calls)
     bench.half_load()
+    bench.appends(500)
     bench.memory(2000)
     bench.set_up(300, 100, 15)
     bench.webhooks(WEBHOOKS_PER_SECOND, WEBHOOK_WORKERS, 6)

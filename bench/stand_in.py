@@ -49,6 +49,7 @@ class StandIn:
             "call": str(call), "organization": ORGANIZATION, "call_sid": form["CallSid"], "account_sid": form["AccountSid"],
             "ticket": ticket, "expires_at_ms": expires_at_ms, "home_core": 0, "signatures": [signature],
             "duration_max_s": 3600, "record": bool(os.environ.get("BENCH_RECORD")),
+            "append_ms": int(os.environ.get("BENCH_APPEND_MS") or 20),
             "ai": {"backend": "openai_realtime", "url": self.url, "key": "bench", "format": self.format,
                    "model": "gpt-realtime", "voice": "marin", "instructions": "You answer the phone. Be brief and friendly.",
                    "greeting": "", "transcription_model": "whisper-1", "language": "en", "tools": []}}

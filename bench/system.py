@@ -127,13 +127,16 @@ class System:
 
     # ---- relays: each returns what the generator has to be told ----
 
-    def start_floor(self, audio_format, tls):
+    def start_floor(self, audio_format, tls, *flags):
         process = self.start("floor", str(RELAY_CPU), BIN / "floor", "--listen", f"127.0.0.1:{self.ports['relay']}", "--to",
-                             f"127.0.0.1:{self.ports['ai']}", "--cpu", RELAY_CPU, first=self.first())
+                             f"127.0.0.1:{self.ports['ai']}", "--cpu", RELAY_CPU, *flags, first=self.first())
         time.sleep(0.3)  # a connection to look whether it listens would be carried on
         if process.poll() is not None:
             sys.exit(f"bench: the floor did not start\n{(self.directory / 'floor.log').read_text()}")
         return ["--relay", f"127.0.0.1:{self.ports['relay']}", "--pid", process.pid]
+
+    def start_floor_by_frames(self, audio_format, tls):
+        return self.start_floor(audio_format, tls, "--frames", "on")
 
     def start_node(self, audio_format, tls):
         return self.start_rival("node", audio_format, tls, ["node", RIVALS / "node/relay.js"],

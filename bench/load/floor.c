@@ -2,7 +2,11 @@
  * says goes to a dialled one, and back, byte for byte, as it comes. No TLS, no HTTP, no WebSocket,
  * no look at a single byte. What the edge costs more than this is what the edge does.
  *
- *   floor --listen 127.0.0.1:PORT --to 127.0.0.1:PORT [--cpu N]
+ *   floor --listen 127.0.0.1:PORT --to 127.0.0.1:PORT [--cpu N] [--frames on]
+ *
+ * When it is late, what piled up in a socket goes on in one receive and one send. With --frames on
+ * it looks where WebSocket frames end, and sends each by itself: what a relay of frames costs at
+ * least.
  *
  * It uses the ring as the edge does (multishot accept and receive, provided buffers, one send in
  * flight per socket, submission and waiting in one system call), so that the two differ in work,
@@ -30,15 +34,28 @@
 #define BUFFER_BYTES 4096
 #define SIDES_MAX    32768
 #define GROUP        1
+#define HEAD_END     0x0d0a0d0au /* "\r\n\r\n" */
 
 enum op { OP_ACCEPT = 1, OP_CONNECT, OP_RECEIVE, OP_SEND, OP_SIGNAL };
+
+/* Where the frames end in what goes to a socket: behind the HTTP head, whose end is told by its
+ * last four bytes; then a frame's own head says how long it is. */
+struct cut {
+    bool framed;
+    uint32_t tail; /* the last four bytes of the HTTP head so far */
+    uint8_t head[14];
+    unsigned head_bytes;
+    uint64_t left; /* of the frame that is being sent, behind its head */
+};
 
 /* One of the two sockets of a pair; the other is at index ^ 1. */
 struct side {
     int fd;
     bool used, connected, receiving, sending, finished, closing;
-    int first, last; /* queue of buffers to be sent, -1: empty */
-    unsigned sent;   /* of the first buffer */
+    int first, last;    /* queue of buffers to be sent, -1: empty */
+    unsigned sent;      /* of the first buffer */
+    unsigned piece_end; /* in it, of what is being sent */
+    struct cut cut;
 };
 
 static struct io_uring ring;
@@ -50,6 +67,8 @@ static struct side sides[SIDES_MAX];
 static int free_pairs[SIDES_MAX / 2], free_count;
 static struct sockaddr_in target;
 static int starving[SIDES_MAX], starving_count; /* receives that found no buffer */
+static bool by_frames;
+static unsigned long long sends;
 
 static uint64_t tag(enum op op, int side)
 {
@@ -111,12 +130,56 @@ static void receive(int side)
     sides[side].receiving = true;
 }
 
+/* How long the head at hand is, by its first two bytes. */
+static unsigned head_bytes(const struct cut *cut)
+{
+    unsigned length = cut->head[1] & 0x7f, mask = cut->head[1] & 0x80 ? 4u : 0u;
+    return 2 + (length == 127 ? 8u : length == 126 ? 2u : 0u) + mask;
+}
+
+static uint64_t payload_bytes(const struct cut *cut)
+{
+    unsigned length = cut->head[1] & 0x7f, more = length == 127 ? 8u : length == 126 ? 2u : 0u;
+    uint64_t bytes = more ? 0 : length;
+    for (unsigned i = 0; i < more; i++)
+        bytes = bytes << 8 | cut->head[2 + i];
+    return bytes;
+}
+
+/* Bytes of these up to where something ends: the HTTP head, or a frame. */
+static unsigned cut_off(struct cut *cut, const uint8_t *data, unsigned bytes)
+{
+    unsigned at = 0;
+    while (!cut->framed && at < bytes) {
+        cut->tail = cut->tail << 8 | data[at++];
+        cut->framed = cut->tail == HEAD_END;
+        if (cut->framed)
+            return at;
+    }
+    while (cut->framed && cut->left == 0 && at < bytes) {
+        cut->head[cut->head_bytes++] = data[at++];
+        if (cut->head_bytes < 2 || cut->head_bytes < head_bytes(cut))
+            continue;
+        cut->left = payload_bytes(cut);
+        cut->head_bytes = 0;
+        break;
+    }
+    unsigned rest = cut->left < bytes - at ? (unsigned)cut->left : bytes - at;
+    cut->left -= rest;
+    return at + rest;
+}
+
 static void send_first(int side)
 {
     struct side *to = &sides[side];
+    const uint8_t *data = buffer_at(to->first);
+    if (to->sent == to->piece_end) /* else the last send was short */
+        to->piece_end = by_frames ? to->sent + cut_off(&to->cut, data + to->sent,
+                                                       buffer_bytes[to->first] - to->sent)
+                                  : buffer_bytes[to->first];
     struct io_uring_sqe *sqe = get_sqe();
-    io_uring_prep_send(sqe, to->fd, buffer_at(to->first) + to->sent,
-                       buffer_bytes[to->first] - to->sent, MSG_NOSIGNAL);
+    io_uring_prep_send(sqe, to->fd, data + to->sent, to->piece_end - to->sent, MSG_NOSIGNAL);
+    sends++;
     sqe->user_data = tag(OP_SEND, side);
     to->sending = true;
 }
@@ -253,7 +316,7 @@ static void sent(int side, int result)
     if (to->sent == buffer_bytes[to->first]) {
         int done = to->first;
         to->first = next_buffer[done];
-        to->sent = 0;
+        to->sent = to->piece_end = 0;
         give_back(done);
     }
     if (to->first >= 0)
@@ -382,11 +445,13 @@ int main(int argc, char **argv)
             known = read_address(argv[i + 1], &target);
         else if (strcmp(argv[i], "--cpu") == 0)
             pin(atoi(argv[i + 1]));
+        else if (strcmp(argv[i], "--frames") == 0)
+            by_frames = strcmp(argv[i + 1], "on") == 0;
         else
             known = false;
     }
     if (!known || argc % 2 == 0 || !listen_on.sin_family || !target.sin_family) {
-        fprintf(stderr, "floor --listen ADDR:PORT --to ADDR:PORT [--cpu N]\n");
+        fprintf(stderr, "floor --listen ADDR:PORT --to ADDR:PORT [--cpu N] [--frames on]\n");
         return 2;
     }
     struct rlimit files;
@@ -408,6 +473,7 @@ int main(int argc, char **argv)
     printf("ready %u\n", ntohs(bound.sin_port));
     fflush(stdout);
     run(listener, signals);
+    printf("sends %llu\n", sends);
     io_uring_queue_exit(&ring);
     return 0;
 }

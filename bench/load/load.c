@@ -21,6 +21,7 @@
 #define CONNECT_CALM   (30 * NS) /* nothing new for so long: connecting has failed */
 #define LOOK_BUSY_NS   250000    /* between two looks at calls that begin .. */
 #define LOOK_CALM_NS   5000000   /* .. and when none does */
+#define LOOK_EVENTS    2         /* a step of a handshake is half a frame's worth of work */
 #define SHORT_FRAMES   4         /* a short call hangs up after so many */
 
 /* ---- the clock of all frames ---- */
@@ -249,6 +250,7 @@ static bool set_up(struct load *load)
     if (!load->loop || !load->wire || !load->tls || !load->calls ||
         (options->cert && !load->server_tls))
         return false;
+    peer_loop_bound(load->loop, LOOK_EVENTS);
     for (unsigned i = 0; i < load->calls_all; i++) {
         load->calls[i].load = load;
         load->calls[i].index = i;

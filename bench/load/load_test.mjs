@@ -51,17 +51,52 @@ function expectAll(report) {
   }
 }
 
-async function throughFloor(format) {
-  const aiPort = await freePort();
+async function withFloor(aiPort, flags, use) {
   const relayPort = await freePort();
-  const relay = spawn(floor, ['--listen', `127.0.0.1:${relayPort}`, '--to', `127.0.0.1:${aiPort}`],
+  const relay = spawn(floor, ['--listen', `127.0.0.1:${relayPort}`, '--to', `127.0.0.1:${aiPort}`, ...flags],
     { stdio: ['ignore', 'pipe', 'inherit'] });
+  let output = '';
+  relay.stdout.on('data', (data) => { output += data; });
   await new Promise((done) => { relay.stdout.once('data', done); });
-  const report = await measure(aiPort, ['--relay', `127.0.0.1:${relayPort}`, '--format', format,
-    '--pid', relay.pid]);
+  const result = await use(relayPort, relay.pid);
   relay.kill('SIGTERM');
   assert.equal(await new Promise((done) => { relay.on('close', done); }), 0);
+  return [result, Number(/sends (\d+)/.exec(output)[1])];
+}
+
+async function throughFloor(format, flags = []) {
+  const aiPort = await freePort();
+  const [report] = await withFloor(aiPort, flags, (relayPort, pid) => measure(aiPort,
+    ['--relay', `127.0.0.1:${relayPort}`, '--format', format, '--pid', pid]));
   return report;
+}
+
+// What comes at once: an HTTP head, and frames of every length and mask, cut in the middle of a head.
+async function sendsOfAHeap(flags) {
+  const frame = (bytes, mask) => {
+    const length = bytes < 126 ? [bytes] : bytes < 65536 ? [126, bytes >> 8, bytes & 255]
+      : [127, 0, 0, 0, 0, 0, bytes >> 16, bytes >> 8 & 255, bytes & 255];
+    length[0] |= mask ? 0x80 : 0;
+    return Buffer.concat([Buffer.from([0x82, ...length, ...(mask ? [1, 2, 3, 4] : [])]), Buffer.alloc(bytes, 7)]);
+  };
+  const frames = [0, 1, 125, 126, 300, 700].flatMap((bytes) => [frame(bytes, true), frame(bytes, false)]);
+  const heap = Buffer.concat([Buffer.from('GET / HTTP/1.1\r\nhost: x\r\n\r\n'), ...frames, frame(70000, true)]);
+  let heard = Buffer.alloc(0);
+  let listening;
+  const server = net.createServer((socket) => {
+    socket.on('data', (data) => { heard = Buffer.concat([heard, data]); if (heard.length === heap.length) listening(); });
+  });
+  await new Promise((done) => { server.listen(0, '127.0.0.1', done); });
+  const [, sends] = await withFloor(server.address().port, flags, async (relayPort) => {
+    const socket = net.connect(relayPort, '127.0.0.1');
+    const all = new Promise((done) => { listening = done; });
+    socket.write(heap);
+    await all;
+    socket.destroy();
+  });
+  server.close();
+  assert.ok(heard.equals(heap));
+  return [sends, frames.length];
 }
 
 // A small edge: prepares the AI leg with the webhook, relays pcmu both ways, marks every delta.
@@ -165,6 +200,12 @@ const tests = {
   },
   async 'the floor passes everything, pcm'() {
     expectAll(await throughFloor('pcm'));
+  },
+  async 'a floor that sends each frame by itself sends the same bytes'() {
+    const [together] = await sendsOfAHeap([]);
+    const [apart, frames] = await sendsOfAHeap(['--frames', 'on']);
+    assert.ok(apart >= together + frames - 1, `${together} sends, by frames ${apart}`);
+    expectAll(await throughFloor('pcmu', ['--frames', 'on']));
   },
   async 'a small edge passes everything, and marks come back'() {
     const { report, edge } = await throughSmallEdge();

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <limits.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -74,18 +75,25 @@ static bool open_buffers(struct wire *wire)
     return true;
 }
 
+static bool make_room(struct wire_bytes *in, size_t bytes)
+{
+    if (in->bytes + bytes <= in->room)
+        return true;
+    size_t room = in->room ? in->room : 1024;
+    while (room < in->bytes + bytes)
+        room *= 2;
+    uint8_t *grown = realloc(in->data, room);
+    if (!grown)
+        return false;
+    in->data = grown;
+    in->room = room;
+    return true;
+}
+
 static bool add_bytes(struct wire_bytes *to, const uint8_t *data, size_t bytes)
 {
-    if (to->bytes + bytes > to->room) {
-        size_t room = to->room ? to->room : 1024;
-        while (room < to->bytes + bytes)
-            room *= 2;
-        uint8_t *grown = realloc(to->data, room);
-        if (!grown)
-            return false;
-        to->data = grown;
-        to->room = room;
-    }
+    if (!make_room(to, bytes))
+        return false;
     if (bytes)
         memcpy(to->data + to->bytes, data, bytes);
     to->bytes += bytes;
@@ -177,14 +185,13 @@ static void take_plain(struct wire_side *side, uint8_t *data, size_t bytes, uint
     memmove(side->held.data, side->held.data + taken, side->held.bytes);
 }
 
-/* What OpenSSL can open of what it has been given. */
+/* What TLS can open of what it has been given. */
 static void take_opened(struct wire_side *side, uint64_t at_ns)
 {
     struct wire *wire = side->wire;
-    size_t got;
     int result;
-    while ((result = SSL_read_ex(side->ssl, wire->plain, sizeof wire->plain, &got)) == 1)
-        take_plain(side, wire->plain, got, at_ns);
+    while ((result = SSL_read(side->ssl, wire->plain, sizeof wire->plain)) > 0)
+        take_plain(side, wire->plain, (size_t)result, at_ns);
     int error = SSL_get_error(side->ssl, result);
     if (error != SSL_ERROR_WANT_READ)
         end(side, error == SSL_ERROR_ZERO_RETURN ? "closed by peer" : "TLS failed");
@@ -296,14 +303,16 @@ static void sent(struct wire_side *side, int result)
     settle(side);
 }
 
+/* Read out, not reset: that would wipe as much memory as the largest record took. */
 static void seal(struct wire_side *side)
 {
     BIO *sealed = SSL_get_wbio(side->ssl);
-    char *data;
-    long bytes = BIO_get_mem_data(sealed, &data);
-    bool kept = add_bytes(&side->queue, (const uint8_t *)data, (size_t)bytes);
-    assert(kept);
-    (void)BIO_reset(sealed);
+    size_t bytes = BIO_ctrl_pending(sealed);
+    bool kept = make_room(&side->queue, bytes);
+    assert(kept && bytes <= INT_MAX);
+    int taken = BIO_read(sealed, side->queue.data + side->queue.bytes, (int)bytes);
+    assert(taken == (int)bytes);
+    side->queue.bytes += bytes;
 }
 
 static void queue_frame(struct wire_side *side, enum peer_opcode opcode, struct span body)
@@ -315,8 +324,7 @@ static void queue_frame(struct wire_side *side, enum peer_opcode opcode, struct 
         return;
     size_t bytes = peer_frame_write(frame, opcode, body, side->client ? mask : NULL);
     if (side->ssl) {
-        size_t written;
-        if (SSL_write_ex(side->ssl, frame, bytes, &written) == 1)
+        if (SSL_write(side->ssl, frame, (int)bytes) == (int)bytes)
             seal(side);
     } else {
         bool kept = add_bytes(&side->queue, frame, bytes);
@@ -370,6 +378,7 @@ bool wire_take(struct wire *wire, struct wire_side *side, struct peer_conn *conn
     receive(side);
     if (side->ssl) {
         SSL_set_bio(side->ssl, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+        SSL_clear_mode(side->ssl, SSL_MODE_RELEASE_BUFFERS); /* one taken for each record is dear */
         take_opened(side, wire_now_ns()); /* what it had read and not yet opened */
     }
     return true;

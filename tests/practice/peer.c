@@ -4,6 +4,7 @@
 #include "common/panic.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -172,10 +173,11 @@ static ssize_t write_some(struct peer_conn *conn, struct span bytes)
             return 0;
         return sent;
     }
-    size_t sent = 0;
-    if (SSL_write_ex(conn->ssl, bytes.data, bytes.bytes, &sent) == 1)
-        return (ssize_t)sent;
-    int error = SSL_get_error(conn->ssl, 0);
+    int most = bytes.bytes < INT_MAX ? (int)bytes.bytes : INT_MAX;
+    int sent = SSL_write(conn->ssl, bytes.data, most);
+    if (sent > 0)
+        return sent;
+    int error = SSL_get_error(conn->ssl, sent);
     return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
 }
 
@@ -321,19 +323,19 @@ static void read_plain(struct peer_conn *conn)
  * scratch full a turn. */
 static void read_sealed(struct peer_conn *conn)
 {
-    size_t bytes = 0, got = 0;
+    size_t bytes = 0;
     int result = 1;
     while (bytes < PEER_SCRATCH_BYTES) {
         result =
-            SSL_read_ex(conn->ssl, conn->loop->scratch + bytes, PEER_SCRATCH_BYTES - bytes, &got);
-        if (result != 1)
+            SSL_read(conn->ssl, conn->loop->scratch + bytes, (int)(PEER_SCRATCH_BYTES - bytes));
+        if (result <= 0)
             break;
-        bytes += got;
+        bytes += (size_t)result;
     }
-    conn->more_in_tls = result == 1;
+    conn->more_in_tls = result > 0;
     if (conn->more_in_tls)
         peer_loop_touch(conn);
-    int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(conn->ssl, result);
+    int error = result > 0 ? SSL_ERROR_NONE : SSL_get_error(conn->ssl, result);
     if (bytes)
         take_in(conn, bytes);
     if (error == SSL_ERROR_ZERO_RETURN)

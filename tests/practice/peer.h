@@ -46,6 +46,10 @@ void peer_loop_stop(struct peer_loop *loop);
  * that have their own idea of when to end. */
 void peer_loop_turn(struct peer_loop *loop, int wait_ms);
 
+/* A turn takes at most so many events, 1 to 256, which it would else: for programs with other work
+ * that must not wait for long, such as for the handshakes of them all. */
+void peer_loop_bound(struct peer_loop *loop, unsigned events);
+
 /* Monotonic clock, read at the start of the turn (cheap), in ns. */
 uint64_t peer_loop_now_ns(const struct peer_loop *loop);
 

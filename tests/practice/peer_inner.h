@@ -90,6 +90,7 @@ struct peer_conn {
 struct peer_loop {
     int epoll;
     bool stopped;
+    unsigned events_per_turn;
     uint64_t now_ns;
     struct peer_timer **heap;
     size_t timers, heap_room;

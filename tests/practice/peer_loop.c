@@ -21,6 +21,7 @@ struct peer_loop *peer_loop_open(void)
         return NULL;
     }
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write(2) */
+    loop->events_per_turn = PEER_EVENTS_PER_TURN;
     loop->now_ns = clock_monotonic_ns();
     return loop;
 }
@@ -91,7 +92,7 @@ static int wait_for(struct peer_loop *loop, struct epoll_event *events, int wait
         wait_ns = next_ns - loop->now_ns;
     struct timespec limit = {.tv_sec = (time_t)(wait_ns / 1000000000),
                              .tv_nsec = (long)(wait_ns % 1000000000)};
-    int count = epoll_pwait2(loop->epoll, events, PEER_EVENTS_PER_TURN,
+    int count = epoll_pwait2(loop->epoll, events, (int)loop->events_per_turn,
                              wait_ns == UINT64_MAX ? NULL : &limit, NULL);
     loop->now_ns = clock_monotonic_ns();
     return count;
@@ -122,6 +123,12 @@ void peer_loop_turn(struct peer_loop *loop, int wait_ms)
     settle_touched(loop);
     if (loop->closed_some)
         free_closed(loop);
+}
+
+void peer_loop_bound(struct peer_loop *loop, unsigned events)
+{
+    assert(events > 0 && events <= PEER_EVENTS_PER_TURN);
+    loop->events_per_turn = events;
 }
 
 void peer_loop_run(struct peer_loop *loop)
