@@ -9,6 +9,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#define WORDY_BYTES 12000 /* of text: a dozen of them are more than may wait for a listener */
+
 struct utterance *agent_find_item(struct story *story, struct span id)
 {
     for (unsigned i = story->items_count; i-- > 0;)
@@ -85,8 +87,8 @@ static void say_delta(struct story *story, struct ai *ai, uint64_t now_ns)
         peer_send_text(&ai->peer,
                        "{\"type\":\"response.output_audio_transcript.delta\",\"event_id\":\"e4\","
                        "\"response_id\":\"%s\",\"item_id\":\"%s\",\"content_index\":0,\"delta\":"
-                       "\"word%u \"}",
-                       ai->response, ai->item, ai->words++);
+                       "\"word%u%*s\"}",
+                       ai->response, ai->item, ai->words++, story->wordy ? WORDY_BYTES : 1, "");
     uint64_t length_ns = bytes / unit * MS;
     ai->delta_ns = now_ns + length_ns / dice_between(dice, 2, 20);
 }

@@ -12,6 +12,11 @@
 #define ITEM_OVERHEAD_BYTES   200
 /* Close frames, pongs, flights: few, short, and past the queue's bound. */
 #define CONTROL_BYTES_MAX 16384
+/* Told before the audio behind it, after it was seen to fit. */
+#define MISSED_BYTES_MAX 400
+
+bool __real_conn_send_binary(struct io *io, struct conn *conn, struct span bytes);
+bool __wrap_conn_send_binary(struct io *io, struct conn *conn, struct span bytes);
 
 static bool is_set(const struct timer *timer)
 {
@@ -209,6 +214,17 @@ static void check_downloads(struct calls *calls, const struct metrics *metrics)
            "%" PRIu64 " downloads, %" PRIu64 " were done, %" PRIu64 " broken off, %" PRIu64
            " go on",
            metrics->downloads, metrics->downloads_done, metrics->downloads_broken, open);
+}
+
+/* Audio for a listener stops before events do; between two turns nobody sees what of a queue is
+ * audio, so it is seen here. */
+bool __wrap_conn_send_binary(struct io *io, struct conn *conn, struct span bytes)
+{
+    expect(conn_leg(conn) == LEG_LISTENER, "audio for leg %d", conn_leg(conn));
+    expect(conn_queued_bytes(conn) + bytes.bytes <= LISTEN_QUEUE_BYTES_MAX + MISSED_BYTES_MAX,
+           "%zu bytes of audio behind %zu that a listener has not taken", bytes.bytes,
+           conn_queued_bytes(conn));
+    return __real_conn_send_binary(io, conn, bytes);
 }
 
 /* Recordings have a page at hand and a queue, listeners a place and a queue. */

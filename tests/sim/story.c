@@ -104,6 +104,7 @@ static void draw_recording(struct story *story, const struct story_rules *rules)
         story->life_ns = rules->long_s * SECOND;
     else if (rules->lasting && dice_chance(&dice, story->recorded ? 300 : 150))
         story->life_ns = dice_between(&dice, 10, dice_chance(&dice, 300) ? 60 : 20) * SECOND;
+    story->wordy = rules->wordy && dice_chance(&dice, 300);
 }
 
 void story_open(struct story *story, unsigned number, const struct story_rules *rules)

@@ -188,6 +188,7 @@ struct story {
     bool strict;   /* no misfortune at all: everything must come out exactly */
     bool recorded; /* its plan says so */
     bool chatty;   /* the AI says much that means nothing, and calls functions */
+    bool wordy;    /* to each piece of speech comes far more text than can be said in it */
     unsigned home_core, append_ms, interrupt_after_ms, session_max_s, duration_max_s;
     uint64_t life_ns; /* from start to stop */
     uint64_t prepare_ns;
@@ -226,6 +227,7 @@ struct story_rules {
     unsigned recorded_permille;
     unsigned long_s; /* so long are some of those that are recorded; 0: drawn */
     bool lasting;    /* some are long: there is a disk or a listener who is slow */
+    bool wordy;      /* some have much text: there are listeners who do not take it */
 };
 
 void story_open(struct story *story, unsigned number, const struct story_rules *rules);

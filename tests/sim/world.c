@@ -314,11 +314,15 @@ static void open_company(void)
         reader_open(&world.readers[i], i, setting->strict, dice_open(dice_draw(&dice), 12));
 }
 
+static bool is_watched(const struct setting *setting)
+{
+    return !setting->strict && setting->onlookers_count > 1;
+}
+
 static bool is_lasting(const struct setting *setting)
 {
     const struct disk_weather *disk = &setting->weather.disk;
-    return disk->wakes_ns > 0 || disk->ns_most > SECOND ||
-           (!setting->strict && setting->onlookers_count > 1);
+    return disk->wakes_ns > 0 || disk->ns_most > SECOND || is_watched(setting);
 }
 
 static void open_stories(void)
@@ -332,6 +336,7 @@ static void open_stories(void)
                                 .life_ns = setting->life_ns,
                                 .recorded_permille = setting->recorded_permille,
                                 .lasting = is_lasting(setting),
+                                .wordy = is_watched(setting),
                                 .long_s = setting->weather.disk.wakes_ns > 40 * SECOND ? 60 : 0};
     for (unsigned i = 0; i < setting->stories_count; i++) {
         struct story *story = &world.stories[i];
