@@ -157,14 +157,15 @@ bool core_turn(struct core *core)
     return true;
 }
 
-void core_finish(struct core *core)
+bool core_finish(struct core *core)
 {
     io_stop_listening(core->io);
     for (int i = 0; i < 25; i++) /* what the last calls said still has to leave */
         turn(core, 20);
-    io_close(core->io);
-    core->io = NULL;
+    if (io_close(core->io))
+        core->io = NULL;
     GAUGE_SET(core->config.metrics, over, 1);
+    return !core->io;
 }
 
 struct io *core_io(struct core *core)
@@ -185,8 +186,7 @@ static void *run(void *argument)
         ask_for_short_slices();
     while (core_turn(core))
         ;
-    core_finish(core);
-    return NULL;
+    return core_finish(core) ? core : NULL;
 }
 
 /* ---- life ---- */
@@ -301,20 +301,23 @@ void core_drain(struct core *core, unsigned deadline_ms)
         sched_yield();
 }
 
-void core_join(struct core *core)
+bool core_join(struct core *core)
 {
-    pthread_join(core->thread, NULL);
+    void *finished;
+    pthread_join(core->thread, &finished);
+    return finished;
 }
 
-void core_close(struct core *core)
+bool core_close(struct core *core)
 {
     struct letter letter;
     if (!core)
-        return;
+        return true;
+    if (core->io && !io_close(core->io))
+        return false;
     while (mail_receive(core->inbox, &letter))
         calls_drop_letter(&letter);
     calls_close(core->calls);
-    if (core->io)
-        io_close(core->io);
     free(core);
+    return true;
 }

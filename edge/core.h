@@ -37,11 +37,11 @@ struct core *core_open(const struct core_config *config, char *error, size_t roo
 bool core_start(struct core *core, struct link *link, char *error, size_t room);
 
 /* What the thread does, for those who turn a core themselves (tests/sim): the link exists by now,
- * false when memory is out; turns until one says that the drain is over; then the end. And what
- * they look at in between. */
+ * false when memory is out; turns until one says that the drain is over; then the end, false when a
+ * disk has not answered (see io_close). And what they look at in between. */
 bool core_equip(struct core *core, struct link *link);
 bool core_turn(struct core *core);
-void core_finish(struct core *core);
+bool core_finish(struct core *core);
 struct io *core_io(struct core *core); /* NULL once it has finished */
 struct calls *core_calls(struct core *core);
 
@@ -49,9 +49,11 @@ struct calls *core_calls(struct core *core);
  * thread. */
 void core_drain(struct core *core, unsigned deadline_ms);
 
-/* Waits until the drain is over and the thread has ended. */
-void core_join(struct core *core);
+/* Waits until the drain is over and the thread has ended. False: a disk has not answered and may
+ * still read from this core's memory, which must not be closed. */
+bool core_join(struct core *core);
 
-void core_close(struct core *core);
+/* False only after core_finish was: its disk has still not answered, and nothing was freed. */
+bool core_close(struct core *core);
 
 #endif

@@ -77,6 +77,7 @@
 #define SPOOL_FILE_BLOCKS_MAX    3600   /* of one file: 61 minutes, 56 MiB */
 #define SPOOL_LOST_MS_MAX        30000  /* a disk that takes nothing for so long ends a recording */
 #define SPOOL_FINISH_MS          5000   /* a core that stops waits so long for the last blocks */
+#define DISK_ANSWER_MS           10000  /* .. and then so long for what the disk has begun */
 #define TAP_CHUNKS_MAX           16384  /* per core, 4 KiB each: agent audio not yet heard .. */
 #define TAP_CHUNKS_MIN           1200   /* .. of which one call has 9 minutes at most */
 #define CALL_ITEMS_MAX           20     /* AI items at the carrier at once; functions make many */

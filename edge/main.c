@@ -18,8 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define LINK_FLUSH_MS 3000
+#define EXIT_DISK     3 /* see --help */
 
 static struct edge {
     struct options options;
@@ -184,8 +186,8 @@ static void wait_for_the_end(const sigset_t *signals)
     }
 }
 
-/* A second SIGTERM or SIGINT ends the patience. */
-static void drain(const sigset_t *signals)
+/* A second SIGTERM or SIGINT ends the patience. False: a core's disk does not answer. */
+static bool drain(const sigset_t *signals)
 {
     unsigned count = edge.options.cores_count;
     struct timespec at_once = {0};
@@ -195,8 +197,22 @@ static void drain(const sigset_t *signals)
         ;
     for (unsigned i = 0; i < count; i++)
         core_drain(edge.cores[i], edge.options.drain_s * 1000);
+    bool finished = true;
     for (unsigned i = 0; i < count; i++)
-        core_join(edge.cores[i]);
+        finished &= core_join(edge.cores[i]);
+    return finished;
+}
+
+/* Control still gets its events; all else is left as it is, because the disk may yet read it. */
+__attribute__((noreturn)) static void leave(void)
+{
+    expose_close(edge.expose);
+    link_close(edge.link, LINK_FLUSH_MS);
+    log_error(
+        "stopped without the spool's disk, which does not answer: mend or unmount it (see dmesg); "
+        "until then the kernel may keep this process as a zombie",
+        log_text("spool", edge.options.spool), log_number("exit", EXIT_DISK));
+    _exit(EXIT_DISK);
 }
 
 static void close_all(void)
@@ -250,7 +266,8 @@ int main(int argc, char **argv)
              log_text("metrics", edge.options.metrics),
              log_number("cores", edge.options.cores_count));
     wait_for_the_end(&signals);
-    drain(&signals);
+    if (!drain(&signals))
+        leave();
     close_all();
     log_info("stopped", log_number("exit", 0));
     return EXIT_SUCCESS;

@@ -104,7 +104,8 @@ static void help(void)
             printf("  %-24s   environment: %s\n", "", rows[key].variable);
     }
     printf("\nSignals: SIGTERM, SIGINT drain and exit 0; SIGHUP reads the certificate again.\n"
-           "Exit status: 0 done, 1 could not run, 2 wrong usage.\n");
+           "Exit status: 0 done, 1 could not run, 2 wrong usage, 3 stopped\n"
+           "while the disk of --spool did not answer.\n");
 }
 
 static bool wrong(enum key key, const char *value, const char *mend)

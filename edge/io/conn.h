@@ -52,9 +52,10 @@ struct io_config {
 struct io *io_open(const struct io_config *config, char *error, size_t room);
 
 /* Every conn is aborted and waited for, ten seconds at most (assert), and every file until its
- * disk has answered, however long that takes: it reads from our memory. Then all is freed. The
- * core's thread. */
-void io_close(struct io *io);
+ * disk has answered, DISK_ANSWER_MS at most. Then all is freed. False: a disk has not answered; it
+ * reads from our memory, so nothing is freed, nor may what was given to file_write be. Close again,
+ * or end the process. The core's thread. */
+bool io_close(struct io *io);
 
 /* Listens with SO_REUSEPORT (each core its own socket on the same address) and arms a multishot
  * accept. tls: connections start with a handshake. False with a sentence in error. */

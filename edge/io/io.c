@@ -157,7 +157,7 @@ static void turn_silently(struct io *io)
             conn_expired(io, timer);
 }
 
-void io_close(struct io *io)
+bool io_close(struct io *io)
 {
     uint32_t at = 0;
     io->closing = true;
@@ -169,10 +169,13 @@ void io_close(struct io *io)
             conn_abort(io, conn);
     file_close_all(io);
     uint64_t give_up_ms = io->now_ms + CLOSE_WAIT_MS;
-    do { /* what a disk reads from has to be there until it answers, however long that takes */
+    uint64_t leave_ms = io->now_ms + DISK_ANSWER_MS;
+    do {
         turn_silently(io);
         assert(is_home(io) || io->now_ms < give_up_ms);
-    } while (!is_home(io) || io->files.live);
+    } while (!is_home(io) || (io->files.live && io->now_ms < leave_ms));
+    if (io->files.live) /* what a disk reads from has to be there until it answers */
+        return false;
     io_flush(io);
     assert(io->conns.live == 0 && io->pool.lent_bytes == 0);
     ring_close(io->ring);
@@ -181,6 +184,7 @@ void io_close(struct io *io)
     slab_close(&io->files);
     pool_close(&io->pool);
     free(io);
+    return true;
 }
 
 /* ---- the turn ---- */

@@ -44,6 +44,7 @@ static struct {
     struct fake_op ops[OPS_MAX];
     struct fake_socket sockets[SOCKETS_MAX];
     struct fake_file files[FAKE_FILES];
+    bool disk_hangs;
 } world;
 
 /* ---- the string ---- */
@@ -99,6 +100,11 @@ int64_t clock_wall_ms(void)
 }
 
 /* ---- files ---- */
+
+void fake_kernel_hang_disk(bool hangs)
+{
+    world.disk_hangs = hangs;
+}
 
 struct span fake_kernel_file(const char *name)
 {
@@ -285,7 +291,7 @@ static void answer_files(struct ring *ring, bool all)
 {
     for (size_t i = 0; i < FAKE_FILES; i++) {
         struct fake_file *file = &world.files[i];
-        if (!file->op.active || (!all && fake_kernel_dice(4) == 0))
+        if (!file->op.active || world.disk_hangs || (!all && fake_kernel_dice(4) == 0))
             continue;
         file->op.active = false;
         int result = do_file_op(file);

@@ -23,6 +23,9 @@ unsigned fake_kernel_dice(unsigned sides);
 /* Descriptors that are open now: none, when all is closed. */
 unsigned fake_kernel_open_count(void);
 
+/* From now on no file is answered, or each again. */
+void fake_kernel_hang_disk(bool hangs);
+
 /* What is in the file of this name; nothing when there is none. */
 struct span fake_kernel_file(const char *name);
 

@@ -4,6 +4,7 @@
 #include "common/panic.h"
 #include "edge/io/conn.h"
 #include "edge/io/file.h"
+#include "edge/limits.h"
 #include "tests/io/fake_kernel.h"
 
 #include <setjmp.h>
@@ -95,7 +96,7 @@ static void turn(void)
     io_flush(world.io);
 }
 
-static void live(struct span history)
+static void open_io(struct span history)
 {
     char error[256];
     struct io_config config = {.conns_max = 4,
@@ -105,14 +106,19 @@ static void live(struct span history)
                                .metrics = &world.metrics,
                                .doorbell = -1};
     fake_kernel_begin(history);
+    world.io = io_open(&config, error, sizeof error);
+    assert_non_null(world.io);
+}
+
+static void live(struct span history)
+{
+    open_io(history);
     memset(world.writers, 0, sizeof world.writers);
     for (size_t i = 0; i < WRITERS; i++)
         snprintf(world.writers[i].name, sizeof world.writers[i].name, "%zu.spool", i);
-    world.io = io_open(&config, error, sizeof error);
-    assert_non_null(world.io);
     while (!fake_kernel_over())
         turn();
-    io_close(world.io);
+    assert_true(io_close(world.io));
     assert_int_equal(fake_kernel_open_count(), 0);
     for (size_t i = 0; i < WRITERS; i++) {
         const struct writer *writer = &world.writers[i];
@@ -139,10 +145,48 @@ static void each_step_is_answered_once_and_comes_home(void **state)
     assert_true(world.failures > HISTORIES / 10); /* else nothing was tried */
 }
 
+static void await(enum op op)
+{
+    struct io_done done;
+    io_flush(world.io);
+    do
+        io_wait(world.io, 10);
+    while (!io_next(world.io, &done));
+    assert_int_equal(done.op, op);
+    assert_int_equal(done.result, 0);
+    assert_false(io_next(world.io, &done));
+}
+
+/* The sanitizer sees it when the io frees what the disk still has to read. */
+static void a_disk_that_hangs_is_left_in_time(void **state)
+{
+    (void)state;
+    uint8_t *block = malloc(BYTES_MAX);
+    assert_non_null(block);
+    memset(block, 'b', BYTES_MAX);
+    open_io((struct span){NULL, 0});
+    struct file *file = file_create(world.io, 3, "hangs.spool", 1);
+    await(OP_FILE_OPEN);
+    fake_kernel_hang_disk(true);
+    file_write(world.io, file, span_from(block, BYTES_MAX));
+    uint64_t before_ms = io_now_ms(world.io);
+    assert_false(io_close(world.io));
+    assert_in_range(io_now_ms(world.io) - before_ms, DISK_ANSWER_MS, DISK_ANSWER_MS + 1000);
+    assert_false(io_close(world.io));
+    fake_kernel_hang_disk(false);
+    assert_true(io_close(world.io));
+    struct span kept = fake_kernel_file("hangs.spool");
+    assert_int_equal(kept.bytes, BYTES_MAX);
+    assert_memory_equal(kept.data, block, BYTES_MAX);
+    assert_int_equal(fake_kernel_open_count(), 0);
+    free(block);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_step_is_answered_once_and_comes_home),
+        cmocka_unit_test(a_disk_that_hangs_is_left_in_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

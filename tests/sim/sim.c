@@ -104,8 +104,9 @@ static void print_tally(void)
 {
     const struct tally *tally = world_tally();
     printf("%" PRIu64 " histories, %" PRIu64 " turns, %" PRIu64 " AI sessions, %" PRIu64
-           " simulated seconds\n",
-           tally->histories, tally->turns, tally->sessions, tally->simulated_ns / SECOND);
+           " simulated seconds, %" PRIu64 " disks that were left\n",
+           tally->histories, tally->turns, tally->sessions, tally->simulated_ns / SECOND,
+           tally->disks_left);
     for (enum end end = END_NONE; end < END_COUNT; end++)
         if (tally->ends[end])
             printf("%10" PRIu64 " %s\n", tally->ends[end], end_name(end));

@@ -456,8 +456,11 @@ static void close_world(void)
 {
     control_close();
     alloc_leave();
+    kernel_alone(true);
     for (unsigned i = 0; i < world.setting.cores_count; i++)
-        core_close(world.cores[i]);
+        while (!core_close(world.cores[i]))
+            tally.disks_left++; /* main.c would leave now; here it wakes */
+    kernel_alone(false);
     alloc_enter();
     for (unsigned i = 0; i < world.setting.stories_count; i++) {
         carrier_leave(&world.stories[i]);

@@ -60,6 +60,7 @@ struct setting world_draw_hour(uint64_t seed);
 struct tally {
     uint64_t histories, turns, sessions, simulated_ns;
     uint64_t ends[END_COUNT];
+    uint64_t disks_left; /* did not answer a core that closed in time */
 };
 const struct tally *world_tally(void);
 
