@@ -13,6 +13,8 @@
 
 #include <cmocka.h>
 
+#define BATCH 32
+
 static struct events_event event_of(const char *organization, const char *call, int64_t seq,
                                     const char *kind, const char *body)
 {
@@ -125,6 +127,46 @@ static void a_batch_is_one_statement(void **state)
     db_close(mine);
 }
 
+/* Of all calls' rows, by whatever index, that were read since the counters were last looked at. */
+static long rows_read(struct db *db)
+{
+    static const struct db_statement flush = {"SELECT pg_stat_force_next_flush()", 0};
+    struct db_rows *rows;
+    assert_int_equal(db_run(db, &flush, NULL, 0, &rows), DB_OK);
+    db_rows_free(rows);
+    return strtol(database_ask("SELECT seq_tup_read + (SELECT sum(idx_tup_read) FROM "
+                               "pg_stat_user_indexes WHERE relname = 'conversations') "
+                               "FROM pg_stat_user_tables WHERE relname = 'conversations'"),
+                  NULL, 10);
+}
+
+/* Also in a young database, whose planner knows nothing of the table. */
+static void a_batch_reads_no_other_calls(void **state)
+{
+    (void)state;
+    char sql[512], sid[35], call[37];
+    struct db_figures figures = {.retries = 0};
+    struct db *mine = database_serving(&figures);
+    enum events_taken taken[BATCH];
+    struct events_event batch[BATCH];
+    snprintf(sql, sizeof sql,
+             "INSERT INTO conversations (organization_id, session_id, channel, call_sid, "
+             "call_status) SELECT '%s', 'many' || n, 'voice', 'CAmany' || n, 'completed' "
+             "FROM generate_series(1, 3000) AS n",
+             world.acme);
+    database_do(sql);
+    world_call("+15550100", sid, call);
+    for (int i = 0; i < BATCH; i++)
+        batch[i] = event_of(world.acme, call, 1 + i, "dtmf", "{\"digit\":\"5\"}");
+    long before = rows_read(mine);
+    assert_int_equal(events_take_batch(mine, batch, BATCH, taken), DB_OK);
+    for (int i = 0; i < BATCH; i++)
+        assert_int_equal(taken[i], EVENTS_STORED);
+    assert_in_range(rows_read(mine) - before, 1, 20 * BATCH);
+    database_do("DELETE FROM conversations WHERE session_id LIKE 'many%'");
+    db_close(mine);
+}
+
 static void the_domain_end_reason_is_end_def(void **state)
 {
     (void)state;
@@ -169,6 +211,7 @@ int main(void)
         cmocka_unit_test(an_event_is_stored_once_under_its_organization_only),
         cmocka_unit_test(odd_events_are_kept_and_hold_nobody_up),
         cmocka_unit_test(a_batch_is_one_statement),
+        cmocka_unit_test(a_batch_reads_no_other_calls),
         cmocka_unit_test(the_domain_end_reason_is_end_def),
         cmocka_unit_test(cleaned_json_is_what_it_was_but_for_what_cannot_be_stored),
     };
