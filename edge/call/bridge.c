@@ -37,7 +37,8 @@ static enum end start_stream(struct calls *calls, struct call *call,
     if (!span_copy_text(start->stream_sid, call->stream_sid, sizeof call->stream_sid))
         return call_blame_carrier(call, FAULT_stream_field);
     call->carrier_state = CARRIER_STARTED;
-    call->started_ms = call->last_media_ms = io_now_ms(calls->io);
+    call->started_ms = io_now_ms(calls->io);
+    call->up.heard_ns = call->up.sign_ns = io_now_ns(calls->io);
     call->started_at_ms = clock_wall_ms();
     struct wheel *wheel = io_wheel(calls->io);
     wheel_set(wheel, &call->carrier_timer, call->started_ms + STREAM_SILENT_MS);

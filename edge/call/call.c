@@ -418,7 +418,7 @@ static enum end carrier_due(struct calls *calls, struct call *call)
         return END_carrier_no_show;
     if (call->carrier_state == CARRIER_OPEN)
         return END_carrier_no_start;
-    uint64_t due_ms = call->last_media_ms + STREAM_SILENT_MS;
+    uint64_t due_ms = call->up.heard_ns / 1000000u + STREAM_SILENT_MS;
     if (due_ms <= io_now_ms(calls->io))
         return END_carrier_silent;
     wheel_set(io_wheel(calls->io), &call->carrier_timer, due_ms);

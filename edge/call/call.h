@@ -91,9 +91,9 @@ struct up {
     _Alignas(CACHE_LINE_BYTES) uint64_t samples; /* of the caller so far, with silence for gaps */
     uint64_t sequence;                           /* carrier's last sequence number */
     uint64_t position_ms_base;                   /* carrier timestamp of the first sample */
-    uint64_t heard_ns;      /* monotonic time at which the last frame came .. */
-    uint64_t sign_ns;       /* .. and the last frame or mark */
-    uint64_t appended;      /* samples given to this session of the AI: its audio clock */
+    uint64_t heard_ns; /* monotonic time at which the last frame came, or the stream began .. */
+    uint64_t sign_ns;  /* .. and the last frame or mark */
+    uint64_t appended; /* samples given to this session of the AI: its audio clock */
     uint64_t frames, bytes; /* that came */
     uint8_t *recent;        /* the last CALL_RECENT_BYTES, a ring: at samples % CALL_RECENT_BYTES */
     size_t early_bytes;
@@ -150,15 +150,15 @@ struct call {
     _Alignas(CACHE_LINE_BYTES) enum call_state state;
     enum carrier_state carrier_state;
     uint32_t slot, generation;
-    uint64_t carrier; /* conn reference; 0: none */
-    struct tap *tap;  /* NULL: nobody wants to hear (taps.h) */
-    uint64_t last_media_ms;
+    uint64_t carrier;    /* conn reference; 0: none */
+    struct tap *tap;     /* NULL: nobody wants to hear (taps.h) */
+    struct spool *spool; /* NULL: it is not recorded */
     struct speech speech;
     bool pcm;            /* the AI leg speaks PCM16 24 kHz, else mu-law */
     bool superseded;     /* a later plan of the same conversation took its place */
     bool connected_seen; /* the carrier's first message */
     bool patient;        /* the AI leaves interruptions to us */
-    enum end end;
+    unsigned tap_users;
     char stream_sid[35];
     enum fault carrier_fault; /* what the carrier did wrong: its close frame says it */
     struct plan *plan;        /* owned */
@@ -179,9 +179,8 @@ struct call {
     struct listening *listening; /* supervisors who hear it; owned; NULL while nobody has */
     struct caller_item caller_items[CALLER_ITEMS];
     unsigned caller_items_next;
-    struct spool *spool; /* NULL: it is not recorded */
     uint64_t tap_ref;
-    unsigned tap_users;
+    enum end end;
 };
 
 _Static_assert(offsetof(struct call, ai.addresses) <= 2 * CACHE_LINE_BYTES, "two lines");

@@ -26,8 +26,12 @@ struct page {
     bool paused;
 };
 
+/* What every piece looks at is one line of memory. */
 struct spool {
+    struct page page;   /* being filled */
+    uint64_t resume_at; /* on the carrier's clock: the first piece that is not paused any more */
     uint64_t ref;
+    bool paused;
     struct spool_owner owner;
     struct file *file;
     bool busy;  /* a step of the file is under way */
@@ -37,9 +41,6 @@ struct spool {
     char name[SPOOL_NAME_BYTES + 1];
     struct spool_head head; /* of the stream */
     uint64_t base;          /* on the carrier's clock: the file's sample 0 */
-    uint64_t resume_at;     /* .. and of the first piece that is not paused any more */
-    bool paused;
-    struct page page; /* being filled */
     struct page queue[SPOOL_QUEUE_MAX];
     unsigned queue_first, queue_count; /* the first may be with the kernel */
     unsigned blocks;                   /* handed over */

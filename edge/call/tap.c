@@ -186,20 +186,31 @@ void tap_hear(struct tap *tap, const uint8_t *codes, size_t samples)
     tap->input = span_from(codes, samples);
 }
 
+static void take_in(struct tap *tap, uint8_t *caller, uint8_t *agent, size_t samples)
+{
+    memcpy(caller, tap->input.data, samples);
+    play(tap, agent, samples);
+    tap->input = span_from(tap->input.data + samples, tap->input.bytes - samples);
+}
+
+/* Frames mostly are whole pieces: they go by without being kept here. */
 bool tap_next(struct tap *tap, struct tap_piece *piece)
 {
     struct tap_piece *made = &tap->piece;
-    size_t room = TAP_PIECE_SAMPLES - made->samples;
-    size_t count = tap->input.bytes < room ? tap->input.bytes : room;
-    if (count) {
-        memcpy(made->caller + made->samples, tap->input.data, count);
-        play(tap, made->agent + made->samples, count);
+    if (made->samples == 0 && tap->input.bytes >= TAP_PIECE_SAMPLES) {
+        piece->first_sample = made->first_sample;
+        piece->samples = TAP_PIECE_SAMPLES;
+        take_in(tap, piece->caller, piece->agent, TAP_PIECE_SAMPLES);
+    } else {
+        size_t room = TAP_PIECE_SAMPLES - made->samples;
+        size_t count = tap->input.bytes < room ? tap->input.bytes : room;
+        if (count)
+            take_in(tap, made->caller + made->samples, made->agent + made->samples, count);
         made->samples += (unsigned)count;
-        tap->input = span_from(tap->input.data + count, tap->input.bytes - count);
+        if (made->samples < TAP_PIECE_SAMPLES)
+            return false;
+        *piece = *made;
     }
-    if (made->samples < TAP_PIECE_SAMPLES)
-        return false;
-    *piece = *made;
     made->first_sample += TAP_PIECE_SAMPLES;
     made->samples = 0;
     return true;

@@ -36,14 +36,14 @@ struct tap_chunk;
 struct tap {
     struct slab *chunks;       /* borrowed */
     const struct heard *heard; /* borrowed: the call's ledger */
-    struct span input;      /* of the caller, not yet in a piece; borrowed until tap_next is done */
-    struct tap_piece piece; /* being made */
+    struct span input; /* of the caller, not yet in a piece; borrowed until tap_next is done */
     struct tap_chunk *first, *last; /* agent audio that waits */
     uint64_t end;                   /* the agent's position after the last sample sent */
     uint64_t played;                /* .. and after the last sample let out */
     uint64_t played_until;          /* on the carrier's clock: where that one lies */
-    bool playing;          /* it was let out just now, so what follows goes on from there */
-    uint64_t lost_samples; /* of the agent: no chunk was free */
+    bool playing;           /* it was let out just now, so what follows goes on from there */
+    uint64_t lost_samples;  /* of the agent: no chunk was free */
+    struct tap_piece piece; /* being made of frames that are no whole pieces */
 };
 
 /* What was let out as the agent's and yet was never heard, on the carrier's clock. */

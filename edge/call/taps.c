@@ -58,7 +58,8 @@ static void hand_on(struct calls *calls, struct call *call, const struct tap_pie
 {
     if (call->spool)
         spool_hear(calls, call, piece);
-    listen_hear(calls, call, piece);
+    if (call->tap_users > (call->spool ? 1u : 0u))
+        listen_hear(calls, call, piece);
 }
 
 void taps_hear(struct calls *calls, struct call *call, const uint8_t *codes, size_t samples)

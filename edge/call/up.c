@@ -194,7 +194,6 @@ enum end up_media(struct calls *calls, struct call *call, const struct twilio_me
         return call_blame_carrier(call, FAULT_base64_invalid);
     size_t samples = (size_t)decoded;
     TRY(keep_time(calls, call, media->timestamp_ms));
-    call->last_media_ms = io_now_ms(calls->io);
     call->up.heard_ns = call->up.sign_ns = io_now_ns(calls->io);
     call->up.frames++;
     call->up.bytes += samples;
