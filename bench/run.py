@@ -8,8 +8,8 @@ PostgreSQL would take the generator's core from it while calls come about, so a 
 wherever the edge is what is measured; the real ones are measured with webhooks and in a second run of call set-up. Results are
 ratios to the floor of the same format and number of calls; absolute figures mean little on another machine.
 
-  ./dev bench                  all relays at 100, 300 and 500 calls in both formats, TLS, half load, memory, call set-up,
-                               webhooks, and how many calls a third of a core stands
+  ./dev bench                  all relays at 100, 300 and 500 calls in both formats, TLS, half load, append times, memory,
+                               call set-up, webhooks, and how many calls a third of a core stands
   ./dev bench --sweep          also raises the calls step by step until a relay's p99 passes 100 ms or audio is lost
   ./dev bench --keep           also writes charts to bench/charts/ and the table into README.md: for a quiet machine
   ./dev bench --only edge-pcmu-tls --calls 300 --seconds 20        one case, and its floor beside it
