@@ -139,11 +139,13 @@ struct tap_unheard tap_cut(struct tap *tap)
 /* How far into the next count samples the agent begins; count: not in them. */
 static size_t find_begin(const struct tap *tap, size_t count)
 {
-    uint64_t now = tap_clock(tap);
-    int64_t due = (int64_t)(tap->heard->anchor_time + tap->played - tap->heard->anchor);
     if (tap->played == tap->end)
         return count;
-    if (tap->playing || due <= (int64_t)now)
+    if (tap->playing)
+        return 0; /* the ledger, which lies far away, is asked only where something begins */
+    uint64_t now = tap_clock(tap);
+    int64_t due = (int64_t)(tap->heard->anchor_time + tap->played - tap->heard->anchor);
+    if (due <= (int64_t)now)
         return 0;
     return (uint64_t)due - now < count ? (size_t)((uint64_t)due - now) : count;
 }
