@@ -208,11 +208,13 @@ def stood(calls, more):
 
 
 def capacity_line(held):
-    by_frames, edge = held["by frames"][0], held["edge"][0]
+    """A ratio only where the floor's own limit was found: "at least" is where the generator's was."""
+    (by_frames, more), edge = held["by frames"], held["edge"][0]
     return (f"the edge, which joins frames, stood {stood(*held['edge'])} calls before p99 passed 100 ms, without losing any; the floor "
             f"{stood(*held['by frames'])} when it sends each frame by itself"
-            f"{f' (the edge {edge / by_frames:.2f} times that)' if by_frames else ''}, {stood(*held['floor'])} when it moves at once what "
-            "piled up while it was late")
+            f"{f' (the edge {edge / by_frames:.2f} times that)' if by_frames and not more else ''}, {stood(*held['floor'])} when it moves at "
+            "once what piled up while it was late" + ("; \"at least\" is where the generator was too late itself to go on"
+                                                      if any(pair[1] for pair in held.values()) else ""))
 
 
 def show_capacity(results):
