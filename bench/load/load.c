@@ -21,7 +21,7 @@
 #define CONNECT_CALM   (30 * NS) /* nothing new for so long: connecting has failed */
 #define LOOK_BUSY_NS   250000    /* between two looks at calls that begin .. */
 #define LOOK_CALM_NS   5000000   /* .. and when none does */
-#define LOOK_EVENTS    2         /* a step of a handshake is half a frame's worth of work */
+#define LOOK_EVENTS    2         /* of handshakes between two looks at frames */
 #define SHORT_FRAMES   4         /* a short call hangs up after so many */
 
 /* ---- the clock of all frames ---- */

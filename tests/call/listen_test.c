@@ -6,9 +6,11 @@
 #include "edge/media/g711.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define FRAME        160
 #define CONVERSATION "8f14e45f-ceea-467f-a9d2-0000000000aa"
@@ -192,12 +194,11 @@ static void expect_ai_heard(const struct scene *scene, uint64_t frames)
 
 /* ---- tests ---- */
 
-static void both_tracks_to_the_sample(void **state)
+static void hears_both_tracks(const char *settings)
 {
-    (void)state;
     struct scene scene;
     uint64_t frame = 0;
-    begin(&scene, "{}");
+    begin(&scene, settings);
     say_frames(&scene, &frame, 7);
     struct ear *first = joined(&scene, 0);
     say_frames(&scene, &frame, 10);
@@ -227,7 +228,29 @@ static void both_tracks_to_the_sample(void **state)
     assert_non_null(strstr(first->texts[first->texts_count - 1], "\"reason\":\"caller_hung_up\""));
     assert_int_equal(count(first, "missed"), 0);
     expect_ai_heard(&scene, frame);
+    scene_until(&scene, calls_recordings(scene.calls) == 0);
     end(&scene);
+}
+
+static void both_tracks_to_the_sample(void **state)
+{
+    (void)state;
+    hears_both_tracks("{}");
+}
+
+static void the_same_of_a_call_that_is_recorded(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/ringbridge-listen.XXXXXX", command[128];
+    assert_non_null(mkdtemp(path));
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_true(directory >= 0);
+    scene_spool(directory, 0);
+    hears_both_tracks("{\"record\":true}");
+    scene_spool(-1, 0);
+    close(directory);
+    snprintf(command, sizeof command, "rm -r '%s'/*.spool && rmdir '%s'", path, path);
+    assert_int_equal(system(command), 0); /* there was a recording */
 }
 
 static void what_happens_in_its_order(void **state)
@@ -570,6 +593,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_tracks_to_the_sample),
+        cmocka_unit_test(the_same_of_a_call_that_is_recorded),
         cmocka_unit_test(what_happens_in_its_order),
         cmocka_unit_test(one_that_does_not_read_misses_and_is_told),
         cmocka_unit_test(one_that_is_gone_is_given_up),
